@@ -1,0 +1,11 @@
+/** Jest runs the TypeScript sources as native ES modules; @swc/jest only strips the types. */
+export default {
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: { '\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' } }] },
+  testMatch: ['**/*.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/', '/.cache/'],
+  modulePathIgnorePatterns: ['/.cache/', '/dist/'],
+  maxWorkers: 2,
+  testTimeout: 30_000,
+}
