@@ -1,0 +1,8 @@
+/** HTTP headers that Penstock's pods add; all lower case, as Node gives them. */
+
+/** On every inference answer: the revision that computed it. */
+export const REVISION_HEADER = 'x-penstock-revision'
+/** On every inference answer: time from the request's headers to the answer inside the revision that computed it, in microseconds. */
+export const DURATION_HEADER = 'x-penstock-duration-us'
+/** On a relayed or shadowed request, with the plan's id as its value: whoever gets it answers it itself and never relays it on. */
+export const RELAYED_HEADER = 'x-penstock-relayed'
