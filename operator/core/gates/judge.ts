@@ -5,29 +5,7 @@
  * `falseAlarmBudget`. Missing data never passes. How the samples came about (scraping, plans) is left to others.
  */
 import type { Samples } from './samples.ts'
-import type { GateReport } from './verdict.ts'
-
-export type GateSpec = ErrorRateGate | LatencyGate
-
-export interface ErrorRateGate {
-  readonly name: string
-  readonly errorRate: {
-    /** Allowed difference of the error rates, candidate minus stable: 0.01 is one percentage point. */
-    readonly maxIncrease: number
-  }
-}
-
-export interface LatencyGate {
-  readonly name: string
-  readonly latency: {
-    /** 0.99 compares the 99th percentiles. */
-    readonly quantile: number
-    /** Allowed ratio candidate / stable. */
-    readonly maxRatio: number
-    /** A candidate whose quantile is below this passes whatever the ratio. */
-    readonly ignoreBelowMs?: number
-  }
-}
+import type { GateReport, GateSpec } from './verdict.ts'
 
 export interface JudgePolicy {
   /** Requests that the candidate must have answered before a gate passes. */

@@ -15,3 +15,13 @@ export interface Samples {
   /** Pods that ought to be read and could not: missing data, so nothing passes until they are. */
   readonly unread?: readonly string[]
 }
+
+/**
+ * Sums over pod processes that are gone, of one plan. Kept in status, so bounded: two revisions at most, sparse histograms of at most
+ * 150 buckets, five error samples each. A new plan starts it anew.
+ */
+export interface DepartedTotals {
+  readonly planId: number
+  /** By revision that was asked to answer. */
+  readonly answers: Readonly<Record<string, Answers>>
+}

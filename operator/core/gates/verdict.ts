@@ -1,4 +1,26 @@
-/** The answer of a gate: what was decided, in one sentence for people, and with the numbers it was drawn from. */
+/** A gate's question and its answer: what was decided, in one sentence for people, with the numbers it was drawn from. */
+
+export type GateSpec = ErrorRateGate | LatencyGate
+
+export interface ErrorRateGate {
+  readonly name: string
+  readonly errorRate: {
+    /** Allowed difference of the error rates, candidate minus stable: 0.01 is one percentage point. */
+    readonly maxIncrease: number
+  }
+}
+
+export interface LatencyGate {
+  readonly name: string
+  readonly latency: {
+    /** 0.99 compares the 99th percentiles. */
+    readonly quantile: number
+    /** Allowed ratio candidate / stable. */
+    readonly maxRatio: number
+    /** A candidate whose quantile is below this passes whatever the ratio. */
+    readonly ignoreBelowMs?: number
+  }
+}
 
 export type Verdict = 'Pass' | 'Fail' | 'Inconclusive'
 
