@@ -268,7 +268,7 @@ export interface ModelDeploymentSpec {
        */
       errorRate?: {
         /**
-         * Allowed difference of the error rates, candidate minus stable, for example 0.01 for one percentage point.
+         * Allowed difference of the error rates, candidate minus stable, for example 0.01 for one percentage point. Zero could never be proven.
          */
         maxIncrease: number
       }
@@ -509,6 +509,10 @@ export interface ModelDeploymentStatus {
      */
     since?: string
     /**
+     * When the verdicts were drawn.
+     */
+    judgedAt?: string
+    /**
      * When every stable pod had acknowledged the plan; the hold counts from here.
      */
     acknowledgedAt?: string
@@ -524,10 +528,6 @@ export interface ModelDeploymentStatus {
      * Generation of spec that started it.
      */
     generation?: number
-    /**
-     * What a candidate in preparation waits for.
-     */
-    checked?: string
     /**
      * The steps as they were when the rollout began; later edits of spec.rollout.steps count from the next rollout on.
      */

@@ -1,0 +1,51 @@
+/** Plain JSON. */
+type Json = unknown
+type JsonObject = Readonly<Record<string, Json>>
+
+/** Lists of a pod template whose items are merged by a key; every other list is replaced as a whole (KEP-555's list map keys). */
+const MERGE_KEYS: Readonly<Record<string, string>> = {
+  containers: 'name',
+  initContainers: 'name',
+  ephemeralContainers: 'name',
+  volumes: 'name',
+  env: 'name',
+  imagePullSecrets: 'name',
+  volumeMounts: 'mountPath',
+  ports: 'containerPort',
+  hostAliases: 'ip',
+}
+
+/** Merges a user's partial pod template over ours. `null` removes a field, as in a JSON merge patch (RFC 7386). */
+export function mergeTemplate(ours: JsonObject, theirs: JsonObject): JsonObject {
+  const merged: Record<string, Json> = { ...ours }
+  for (const [key, value] of Object.entries(theirs)) {
+    if (key === '__proto__') continue
+    if (value === null) delete merged[key]
+    else merged[key] = mergeValue(key, ours[key], value)
+  }
+  return merged
+}
+
+function mergeValue(key: string, ours: Json, theirs: Json): Json {
+  if (isObject(ours) && isObject(theirs)) return mergeTemplate(ours, theirs)
+  const mergeKey = MERGE_KEYS[key]
+  if (mergeKey !== undefined && isObjectList(ours) && isObjectList(theirs)) return mergeByKey(ours, theirs, mergeKey)
+  return theirs
+}
+
+function mergeByKey(ours: readonly JsonObject[], theirs: readonly JsonObject[], key: string): Json {
+  const known = ours.map((item) => {
+    const patch = theirs.find((each) => each[key] === item[key])
+    return patch === undefined ? item : mergeTemplate(item, patch)
+  })
+  const added = theirs.filter((item) => !ours.some((each) => each[key] === item[key]))
+  return [...known, ...added]
+}
+
+function isObject(value: Json): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isObjectList(value: Json): value is readonly JsonObject[] {
+  return Array.isArray(value) && value.every(isObject)
+}

@@ -1,0 +1,185 @@
+import type { ModelDeployment, ServerSpec } from '../../api/resource.ts'
+import type { RevisionName } from '../revision.ts'
+import { mergeTemplate } from './merge-template.ts'
+import { FETCH_CONTAINER, REVISION_LABEL, SERVER_CONTAINER, SERVER_PORT, revisionLabels } from './object.ts'
+import { trafficConfigMapName } from './traffic.ts'
+
+const MODEL_DIR = '/models'
+const MODEL_FILE = `${MODEL_DIR}/model.onnx`
+const TRAFFIC_DIR = '/etc/penstock/traffic'
+/** Endpoints are taken out of Services while this runs, so that no new connection arrives once the server is told to stop. */
+const PRE_STOP_SECONDS = 5
+const GRACE_MARGIN_SECONDS = 15
+
+export type PodTemplate = Readonly<Record<string, unknown>>
+
+/** What a revision's pods are rendered from; every default is resolved here, once, and frozen with the result. */
+export interface TemplateInput {
+  readonly owner: ModelDeployment
+  readonly revision: RevisionName
+  readonly image: string
+  /** Immutable source. */
+  readonly uri: string
+  readonly sha256: string
+}
+
+/** The pod template of a revision: fetch the exact file, serve it. Passes Pod Security `restricted`. */
+export function podTemplate(input: TemplateInput): PodTemplate {
+  const { owner, revision } = input
+  const server = owner.spec.server ?? {}
+  const labels = revisionLabels(owner, revision)
+  const ours = {
+    metadata: { labels, annotations: { 'kubectl.kubernetes.io/default-container': SERVER_CONTAINER } },
+    spec: {
+      ...POD_HARDENING,
+      terminationGracePeriodSeconds: drainSeconds(server) + PRE_STOP_SECONDS + GRACE_MARGIN_SECONDS,
+      initContainers: [
+        fetchContainer({
+          image: input.image,
+          args: [`--uri=${input.uri}`, `--sha256=${input.sha256}`],
+          resources: server.resources,
+        }),
+      ],
+      containers: [serverContainer(input, server)],
+      volumes: [
+        ...SCRATCH_VOLUMES,
+        { name: 'traffic', configMap: { name: trafficConfigMapName(owner.metadata.name), optional: true } },
+      ],
+    },
+  }
+  const merged = mergeTemplate(ours, server.podTemplate ?? {})
+  // Law: whatever a user's template says, a pod carries the labels that its Deployment and Services select by.
+  return mergeTemplate(merged, { metadata: { labels: { [REVISION_LABEL]: revision, ...labels } } })
+}
+
+/** The pod template of a revision's resolve Job: the same place and identity, but it only fetches, inspects and tells. */
+export function resolveTemplate(
+  owner: ModelDeployment,
+  image: string,
+  labels: Readonly<Record<string, string>>,
+): PodTemplate {
+  const { model, server = {} } = owner.spec
+  const pin = model.sha256 === undefined ? [] : [`--sha256=${model.sha256}`]
+  const args = [`--uri=${model.uri}`, ...pin, '--inspect', '--termination-log=/dev/termination-log']
+  const ours = {
+    metadata: { labels },
+    spec: {
+      ...POD_HARDENING,
+      restartPolicy: 'Never',
+      containers: [
+        {
+          ...fetchContainer({ image, args, resources: server.resources }),
+          terminationMessagePath: '/dev/termination-log',
+        },
+      ],
+      volumes: SCRATCH_VOLUMES,
+    },
+  }
+  const { metadata: _labels, ...theirs } = server.podTemplate ?? {}
+  return mergeTemplate(ours, withoutServers(theirs))
+}
+
+/** A Job must end, so a user's sidecars and changes to the server container stay out of it; volumes and placement come along. */
+function withoutServers(template: PodTemplate): PodTemplate {
+  const spec = template.spec
+  if (typeof spec !== 'object' || spec === null) return {}
+  const {
+    containers: _servers,
+    initContainers = [],
+    restartPolicy: _always,
+    ...placement
+  } = spec as Record<string, unknown>
+  const fetchers = Array.isArray(initContainers)
+    ? initContainers.filter((each: { name?: unknown }) => each.name === FETCH_CONTAINER)
+    : []
+  return { spec: { ...placement, ...(fetchers.length > 0 && { containers: fetchers }) } }
+}
+
+const POD_HARDENING = {
+  automountServiceAccountToken: false,
+  enableServiceLinks: false,
+  securityContext: {
+    runAsNonRoot: true,
+    runAsUser: 65532,
+    runAsGroup: 65532,
+    fsGroup: 65532,
+    seccompProfile: { type: 'RuntimeDefault' },
+  },
+}
+
+const CONTAINER_HARDENING = {
+  securityContext: {
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    runAsNonRoot: true,
+    capabilities: { drop: ['ALL'] },
+  },
+}
+
+const SCRATCH_VOLUMES = [
+  { name: 'models', emptyDir: {} },
+  { name: 'tmp', emptyDir: {} },
+]
+
+const DEFAULT_RESOURCES = { requests: { cpu: '100m', memory: '192Mi' } }
+
+interface FetchInput {
+  readonly image: string
+  readonly args: readonly string[]
+  readonly resources: ServerSpec['resources']
+}
+
+function fetchContainer({ image, args, resources }: FetchInput) {
+  return {
+    name: FETCH_CONTAINER,
+    image,
+    args: ['fetch', ...args, `--out=${MODEL_FILE}`],
+    resources: resources ?? DEFAULT_RESOURCES,
+    ...CONTAINER_HARDENING,
+    volumeMounts: [
+      { name: 'models', mountPath: MODEL_DIR },
+      { name: 'tmp', mountPath: '/tmp' },
+    ],
+  }
+}
+
+function serverContainer({ owner, revision, image }: TemplateInput, server: ServerSpec) {
+  const { name } = owner.metadata
+  return {
+    name: SERVER_CONTAINER,
+    image,
+    args: [
+      'serve',
+      `--model-dir=${MODEL_DIR}`,
+      `--model-name=${name}`,
+      `--model-version=${owner.spec.model.version ?? revision}`,
+      `--revision=${revision}`,
+      `--port=${SERVER_PORT}`,
+      `--traffic-dir=${TRAFFIC_DIR}`,
+      `--batch-max-size=${server.batching?.maxSize ?? 64}`,
+      `--batch-max-delay-ms=${server.batching?.maxDelayMs ?? 0}`,
+      `--warmup-requests=${server.warmup?.requests ?? 8}`,
+      `--drain-seconds=${drainSeconds(server)}`,
+    ],
+    ports: [{ name: 'http', containerPort: SERVER_PORT, protocol: 'TCP' }],
+    resources: server.resources ?? DEFAULT_RESOURCES,
+    ...CONTAINER_HARDENING,
+    startupProbe: probe('/readyz', { periodSeconds: 1, failureThreshold: 600, timeoutSeconds: 5 }),
+    readinessProbe: probe('/readyz', { periodSeconds: 2, failureThreshold: 2, timeoutSeconds: 5 }),
+    livenessProbe: probe('/livez', { periodSeconds: 10, failureThreshold: 6, timeoutSeconds: 5 }),
+    lifecycle: { preStop: { sleep: { seconds: PRE_STOP_SECONDS } } },
+    volumeMounts: [
+      { name: 'models', mountPath: MODEL_DIR, readOnly: true },
+      { name: 'traffic', mountPath: TRAFFIC_DIR, readOnly: true },
+      { name: 'tmp', mountPath: '/tmp' },
+    ],
+  }
+}
+
+function probe(path: string, timing: Readonly<Record<string, number>>) {
+  return { httpGet: { path, port: 'http', scheme: 'HTTP' }, ...timing }
+}
+
+function drainSeconds(server: ServerSpec): number {
+  return server.drainSeconds ?? 30
+}

@@ -1,0 +1,25 @@
+import type { ModelDeployment } from '../../api/resource.ts'
+import type { RevisionName } from '../revision.ts'
+import { RESOLVE_LABEL, commonLabels, ownedMetadata, type KubeObject } from './object.ts'
+import { resolveTemplate } from './pod-template.ts'
+
+const DEADLINE_SECONDS = 3600
+
+export function resolveJobName(revision: RevisionName): string {
+  return `${revision}-resolve`
+}
+
+/** The Job that turns a URI into an immutable source, a digest and the model's contract. One try a Job: the operator decides about more. */
+export function resolveJob(owner: ModelDeployment, revision: RevisionName, defaultImage: string): KubeObject {
+  const labels = { ...commonLabels(owner), [RESOLVE_LABEL]: revision }
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: ownedMetadata(owner, resolveJobName(revision), labels),
+    spec: {
+      backoffLimit: 0,
+      activeDeadlineSeconds: DEADLINE_SECONDS,
+      template: resolveTemplate(owner, owner.spec.server?.image ?? defaultImage, labels),
+    },
+  }
+}

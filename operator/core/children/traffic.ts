@@ -1,0 +1,49 @@
+import { planKey, type PlanFile } from '../../../protocol/plan.ts'
+import type { ModelDeployment } from '../../api/resource.ts'
+import { workloadOf, type Observation } from '../observation.ts'
+import { candidateOf, type State } from '../state.ts'
+import type { RevisionName } from '../revision.ts'
+import { canonicalJson } from '../revision.ts'
+import { SERVER_PORT, commonLabels, ownedMetadata, type KubeObject } from './object.ts'
+
+export function trafficConfigMapName(modelDeployment: string): string {
+  return `${modelDeployment}-traffic`
+}
+
+/**
+ * The Relay's plan as files, one per live revision. Stable relays the candidate's share; a replaced revision relays everything to
+ * the one that replaced it; a candidate answers whoever asks it (that is the preview).
+ */
+export function trafficConfigMap(owner: ModelDeployment, state: State, seen: Observation): KubeObject {
+  const candidate = candidateOf(state.rollout)
+  const revisions = [state.stable, candidate, ...state.retiring.map((old) => old.revision)].filter(
+    (each) => each !== undefined,
+  )
+  const files = [...new Set(revisions)].map((revision) => planFile(revision, state, seen))
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: ownedMetadata(owner, trafficConfigMapName(owner.metadata.name), commonLabels(owner)),
+    data: Object.fromEntries(files.map((file) => [planKey(file.revision), canonicalJson(file)])),
+  }
+}
+
+function planFile(revision: RevisionName, state: State, seen: Observation): PlanFile {
+  const { plan } = state
+  const retired = state.retiring.some((old) => old.revision === revision)
+  const target = retired ? state.stable : revision === state.stable ? plan.candidate : undefined
+  const clusterIP = workloadOf(seen, target).clusterIP
+  const alone = { id: plan.id, revision, weightPermille: 0, shadowPermille: 0, retired }
+  if (target === undefined || clusterIP === undefined) return alone
+  return {
+    ...alone,
+    peer: { revision: target, address: `${bracketed(clusterIP)}:${SERVER_PORT}` },
+    weightPermille: retired ? 1000 : plan.weightPermille,
+    shadowPermille: retired ? 0 : plan.shadowPermille,
+    ...(plan.sticky !== undefined && !retired && { stickyHeader: plan.sticky }),
+  }
+}
+
+function bracketed(ip: string): string {
+  return ip.includes(':') ? `[${ip}]` : ip
+}

@@ -1,0 +1,164 @@
+import type { Condition } from '../api/resource.ts'
+import { formatSecond, parseInstant } from './instant.ts'
+import { readyPods, workloadOf, type Observation } from './observation.ts'
+import type { SpecProblem } from './spec-problems.ts'
+import { candidateOf, type ActiveRollout, type State } from './state.ts'
+import { ACKNOWLEDGE_DEADLINE_MS, unacknowledged } from './rollout/acknowledgement.ts'
+import { candidateHealth } from './rollout/health.ts'
+import { shiftingMessage } from './rollout/shifting.ts'
+import { describeRevision, fullSize, type Situation } from './rollout/situation.ts'
+
+/** What the conditions are drawn from. */
+export interface Outlook {
+  readonly state: State
+  readonly situation: Situation
+  readonly problems: readonly SpecProblem[]
+}
+
+interface Answer {
+  readonly status: 'True' | 'False'
+  readonly reason: string
+  readonly message: string
+}
+
+const yes = (reason: string, message: string): Answer => ({ status: 'True', reason, message })
+const no = (reason: string, message: string): Answer => ({ status: 'False', reason, message })
+
+/**
+ * Conditions after the rules of kstatus (cli-utils, kstatus README): Ready is true when the revision that spec asks for serves;
+ * Reconciling while something is under way; Stalled when only a person can help. Messages hold no relative times, so that a
+ * condition changes only when what it says does.
+ */
+export function conditionsOf(outlook: Outlook): Condition[] {
+  const stalled = stalledAnswer(outlook)
+  const ready = readyAnswer(outlook, stalled)
+  const answers: Record<string, Answer> = {
+    Ready: ready,
+    Reconciling: reconcilingAnswer(outlook, ready, stalled),
+    Stalled: stalled,
+    Available: availableAnswer(outlook),
+    Progressing: progressingAnswer(outlook, stalled),
+  }
+  const { metadata, status } = outlook.situation.seen.resource
+  return Object.entries(answers).map(([type, answer]) => {
+    const before = status?.conditions?.find((condition) => condition.type === type)
+    const since = before?.status === answer.status ? parseInstant(before.lastTransitionTime) : undefined
+    return {
+      type,
+      ...answer,
+      observedGeneration: metadata.generation,
+      lastTransitionTime: formatSecond(since ?? outlook.situation.now),
+    }
+  })
+}
+
+function stalledAnswer({ state, situation, problems }: Outlook): Answer {
+  const [problem] = problems
+  if (problem !== undefined) return yes('InvalidSpec', problem.message)
+  const terminal = situation.seen.applyProblems.find((each) => each.terminal)
+  if (terminal !== undefined) return yes('ApplyFailed', `${terminal.object}: ${terminal.message}`)
+  const rejection = state.rejected.find((each) => each.revision === situation.desired)
+  if (rejection !== undefined && situation.desired !== state.stable && state.rollout.phase === 'Idle') {
+    return yes(
+      'RevisionRejected',
+      `${describeRevision(situation.desired, situation.seen)} was rejected (${rejection.gate}): ${rejection.message}`,
+    )
+  }
+  if (state.held?.by === 'GateFailure') return yes('GateFailed', state.held.reason)
+  const late = lateAcknowledgement(state, situation)
+  if (late !== undefined) return yes('PlanNotAcknowledged', late)
+  return no('NotStalled', 'nothing waits for a person')
+}
+
+function lateAcknowledgement(state: State, { seen, now }: Situation): string | undefined {
+  const { rollout } = state
+  if (
+    rollout.phase !== 'Shifting' ||
+    rollout.acknowledgedAt !== undefined ||
+    now - rollout.since < ACKNOWLEDGE_DEADLINE_MS
+  )
+    return undefined
+  const [pod] = unacknowledged(state, seen, rollout.since)
+  return (
+    pod &&
+    `pod ${pod.name} has not taken up traffic plan ${state.plan.id}; look at its logs and at ConfigMap ${seen.resource.metadata.name}-traffic`
+  )
+}
+
+function readyAnswer({ state, situation }: Outlook, stalled: Answer): Answer {
+  const { seen, desired } = situation
+  const ready = readyPods(workloadOf(seen, state.stable)).length
+  if (stalled.status === 'True') return no(stalled.reason, stalled.message)
+  if (state.rollout.phase !== 'Idle') return no(state.rollout.phase, progress(state, situation))
+  if (state.stable !== desired || state.stable === undefined)
+    return no('Pending', `${describeRevision(desired, seen)} is about to be rolled out`)
+  if (ready === 0) {
+    const scaledToZero = workloadOf(seen, state.stable).desiredReplicas === 0
+    return scaledToZero
+      ? no('ScaledToZero', 'no replicas are asked for')
+      : no('Unavailable', `no pod of ${describeRevision(desired, seen)} is ready${podProblem(state, seen)}`)
+  }
+  return yes('Serving', `${describeRevision(desired, seen)} serves`)
+}
+
+function reconcilingAnswer({ state, situation }: Outlook, ready: Answer, stalled: Answer): Answer {
+  if (ready.status === 'True') return no('Reconciled', ready.message)
+  if (stalled.status === 'True') return no('Stalled', stalled.message)
+  if (situation.seen.applyProblems.length > 0) return yes('ApplyRetrying', applyProblemsOf(situation.seen))
+  return yes(state.rollout.phase === 'Idle' ? ready.reason : state.rollout.phase, ready.message)
+}
+
+function availableAnswer({ state, situation }: Outlook): Answer {
+  const { seen } = situation
+  if (state.stable === undefined) return no('NoStableRevision', 'no revision was promoted yet')
+  const ready = readyPods(workloadOf(seen, state.stable)).length
+  const name = describeRevision(state.stable, seen)
+  return ready > 0
+    ? yes('StableServes', `${name} answers users`)
+    : no('NoReadyPods', `no pod of ${name} is ready${podProblem(state, seen)}`)
+}
+
+function progressingAnswer({ state, situation }: Outlook, stalled: Answer): Answer {
+  if (state.rollout.phase !== 'Idle') return yes(state.rollout.phase, progress(state, situation))
+  if (stalled.status === 'True') return no(stalled.reason, stalled.message)
+  const [last] = state.history
+  return last === undefined ? no('NoRollout', 'no rollout is under way') : no(last.outcome, last.reason)
+}
+
+/** What a rollout is doing and waiting for, in one sentence. */
+function progress(state: State, situation: Situation): string {
+  const { rollout } = state
+  if (rollout.phase === 'Idle') return 'no rollout is under way'
+  const name = describeRevision(rollout.candidate, situation.seen)
+  if (rollout.phase === 'RollingBack') return `${name} is being rolled back: ${rollout.because.message}`
+  if (rollout.phase === 'Shifting') return `${name}: ${shiftingMessage(state, rollout, situation)}`
+  const held = state.held === undefined ? '' : `; held: ${state.held.reason}`
+  return `${name}: ${preparationMessage(state, rollout, situation)}${held}`
+}
+
+function preparationMessage(state: State, rollout: ActiveRollout, situation: Situation): string {
+  const { seen } = situation
+  if (!seen.records.has(rollout.candidate)) {
+    const resolve = seen.resolves.get(rollout.candidate)
+    if (resolve?.state === 'Finished' && !resolve.result.ok)
+      return `${resolve.result.reason}: ${resolve.result.message}; it will be tried again`
+    return `resolving the model${resolve?.state === 'Running' && resolve.problem !== undefined ? ` (${resolve.problem})` : ''}`
+  }
+  const health = candidateHealth(seen, rollout, fullSize(state, seen))
+  if (health.state !== 'Healthy') return health.message
+  return rollout.phase === 'Promoting' ? 'taking over' : 'healthy'
+}
+
+function podProblem(state: State, seen: Observation): string {
+  const pod = workloadOf(seen, state.stable).pods.find((each) => each.problem !== undefined)
+  return pod === undefined ? '' : `; pod ${pod.name}: ${pod.problem ?? ''}`
+}
+
+function applyProblemsOf(seen: Observation): string {
+  return seen.applyProblems.map((problem) => `${problem.object}: ${problem.message}`).join('; ')
+}
+
+/** True when the core has to hear from pods: nobody is asked while nothing is decided. */
+export function wantsEvidence(state: State): boolean {
+  return candidateOf(state.rollout) !== undefined || state.retiring.length > 0
+}

@@ -1,0 +1,81 @@
+import type { Evidence } from '../../protocol/evidence.ts'
+import type { ResolveResult } from '../../protocol/resolve.ts'
+import type { ModelDeployment } from '../api/resource.ts'
+import type { DepartedTotals, Samples } from './gates/samples.ts'
+import type { RevisionRecord } from './children/revision-record.ts'
+import type { RevisionName } from './revision.ts'
+import type { Instant } from './instant.ts'
+
+/**
+ * Everything that one reconcile may know, read once and never changed afterwards. What could not be read is absent, and absent
+ * is never good news: a pod without evidence has not acknowledged anything and has answered nothing.
+ */
+export interface Observation {
+  readonly resource: ModelDeployment
+  /** Frozen revisions, from their ControllerRevisions. */
+  readonly records: ReadonlyMap<RevisionName, RevisionRecord>
+  /** What runs, by revision. */
+  readonly workloads: ReadonlyMap<RevisionName, Workload>
+  /** State of resolve Jobs, by revision. */
+  readonly resolves: ReadonlyMap<RevisionName, ResolveSeen>
+  /** What the requests under the plan in force came to; absent while no candidate has a share. */
+  readonly traffic?: TrafficSeen
+  /** What went wrong when the children were last applied; empty when nothing did. */
+  readonly applyProblems: readonly ApplyProblem[]
+}
+
+export interface TrafficSeen {
+  readonly planId: number
+  readonly samples: Samples
+  /** Last counters of pods that vanished under this plan, to be kept in status. */
+  readonly departed?: DepartedTotals
+}
+
+export interface Workload {
+  /** spec.replicas of its Deployment; undefined when there is no Deployment. */
+  readonly desiredReplicas?: number
+  /** Pods that are not terminating. */
+  readonly pods: readonly PodSeen[]
+  /** ClusterIP of its own Service, once it has one. */
+  readonly clusterIP?: string
+}
+
+export interface PodSeen {
+  readonly name: string
+  readonly uid: string
+  readonly ready: boolean
+  /** When it last became ready, or stopped being ready. */
+  readonly readyChangedAt: Instant
+  /** Restarts of its containers, init containers not counted. */
+  readonly restarts: number
+  /** When a container last restarted. */
+  readonly restartedAt?: Instant
+  /** What stands in its way, as the kubelet says it: `CrashLoopBackOff: back-off ...`; absent when nothing does. */
+  readonly problem?: string
+  /** What it said of itself when asked; absent when it was not asked or did not answer. */
+  readonly evidence?: Evidence
+  /** Value of the nudge annotation. */
+  readonly nudge?: string
+}
+
+export type ResolveSeen =
+  | { readonly state: 'Running'; readonly problem?: string }
+  | { readonly state: 'Finished'; readonly result: ResolveResult; readonly finishedAt: Instant }
+
+export interface ApplyProblem {
+  /** `Deployment fraud-1a2b3c4d5e`. */
+  readonly object: string
+  readonly message: string
+  /** True when only a person can help: the object belongs to somebody else, or the API server finds it invalid. */
+  readonly terminal: boolean
+}
+
+const NO_WORKLOAD: Workload = { pods: [] }
+
+export function workloadOf(seen: Observation, revision: RevisionName | undefined): Workload {
+  return (revision === undefined ? undefined : seen.workloads.get(revision)) ?? NO_WORKLOAD
+}
+
+export function readyPods(workload: Workload): readonly PodSeen[] {
+  return workload.pods.filter((pod) => pod.ready)
+}

@@ -1,0 +1,145 @@
+import type { ModelDeploymentStatus } from '../api/resource.ts'
+import { announcementsOf, type Announcement } from './announcements.ts'
+import {
+  RESOLVE_RETRY_MS,
+  childrenOf,
+  nudgesOf,
+  type Child,
+  type ChildrenSettings,
+  type Nudge,
+} from './children/children.ts'
+import { revisionSelector } from './children/object.ts'
+import { conditionsOf } from './conditions.ts'
+import type { Instant } from './instant.ts'
+import { readyPods, workloadOf, type Observation } from './observation.ts'
+import { policyOf } from './policy.ts'
+import { revisionName, type RevisionName } from './revision.ts'
+import { handleAction } from './rollout/actions.ts'
+import { advance } from './rollout/advance.ts'
+import { rollBack } from './rollout/transitions.ts'
+import { holdEndsAt } from './rollout/shifting.ts'
+import { versionOf, type Situation } from './rollout/situation.ts'
+import { specProblems, type SpecProblem } from './spec-problems.ts'
+import { candidateOf, type State } from './state.ts'
+import { decodeState, encodeState } from './status-codec.ts'
+
+/**
+ * The whole decision about one ModelDeployment. Pure: the same observation at the same moment gives the same plan, and a plan that
+ * was carried out only in part is completed by the next one. Status is to be written before anything else is done.
+ */
+export interface Plan {
+  readonly status: ModelDeploymentStatus
+  readonly children: readonly Child[]
+  readonly nudges: readonly Nudge[]
+  readonly announcements: readonly Announcement[]
+  /** Look again after this long even if nothing happens; absent when only an event can change anything. */
+  readonly requeueAfterMs?: number
+}
+
+/** How often pods are asked for evidence while a candidate has, or is about to have, a share. */
+const LOOK_INTERVAL_MS = 2000
+/** How often replaced revisions are asked whether anybody still reaches them. */
+const RETIRING_LOOK_INTERVAL_MS = 5000
+
+export function plan(seen: Observation, settings: ChildrenSettings, now: Instant): Plan {
+  const before = decodeState(seen.resource.status)
+  const problems = specProblems(seen.resource.spec)
+  const { state, situation } = decide(before, seen, problems, now)
+  const requeueAfterMs = nextLook(state, situation, problems.length === 0)
+  return {
+    status: statusOf(state, situation, problems),
+    children: childrenOf(state, seen, settings, now),
+    nudges: nudgesOf(state, seen, now),
+    announcements: announcementsOf(before, state, seen),
+    ...(requeueAfterMs !== undefined && { requeueAfterMs }),
+  }
+}
+
+function decide(
+  before: State,
+  seen: Observation,
+  problems: readonly SpecProblem[],
+  now: Instant,
+): { state: State; situation: Situation } {
+  const current = withoutStaleOverride(before, seen.resource.metadata.generation)
+  const situation = situationOf(current, seen, now)
+  const acted = handleAction(current, situation)
+  const after = acted === current ? situation : situationOf(acted, seen, now)
+  if (acted.rollout.phase !== current.rollout.phase) return { state: acted, situation: after }
+  const [problem] = problems
+  const state = problem === undefined ? advance(acted, after) : standStill(acted, after, problem)
+  return { state, situation: after }
+}
+
+function situationOf(state: State, seen: Observation, now: Instant): Situation {
+  const { metadata, spec } = seen.resource
+  const desired: RevisionName = state.override?.revision ?? revisionName(metadata.name, spec)
+  return { seen, policy: policyOf(seen.resource.spec), desired, generation: metadata.generation, now }
+}
+
+/** An invalid spec starts nothing, and takes a candidate that it no longer describes out of the traffic; stable goes on. */
+function standStill(state: State, at: Situation, problem: SpecProblem): State {
+  const { rollout } = state
+  if (rollout.phase === 'Idle') return state
+  if (rollout.phase === 'RollingBack') return advance(state, at)
+  return rollBack(state, rollout, { kind: 'Superseded', message: `spec became invalid: ${problem.message}` }, at)
+}
+
+/** A newer spec ends an undo. */
+function withoutStaleOverride(state: State, generation: number): State {
+  if (state.override === undefined || state.override.specGeneration >= generation) return state
+  const { override: _ended, ...rest } = state
+  return rest
+}
+
+function statusOf(state: State, situation: Situation, problems: readonly SpecProblem[]): ModelDeploymentStatus {
+  const { seen } = situation
+  const candidate = candidateOf(state.rollout)
+  const stable = state.stable
+  return {
+    observedGeneration: seen.resource.metadata.generation,
+    replicas: workloadOf(seen, stable).pods.length,
+    ...(stable !== undefined && { selector: selectorText(stable), stable: revisionStatus(stable, seen) }),
+    ...(candidate !== undefined && { candidate: revisionStatus(candidate, seen) }),
+    ...encodeState(state),
+    conditions: conditionsOf({ state, situation, problems }),
+  }
+}
+
+function selectorText(revision: RevisionName): string {
+  return Object.entries(revisionSelector(revision))
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',')
+}
+
+function revisionStatus(revision: RevisionName, seen: Observation): NonNullable<ModelDeploymentStatus['stable']> {
+  const record = seen.records.get(revision)
+  const workload = workloadOf(seen, revision)
+  const version = versionOf(revision, seen)
+  return {
+    revision,
+    ...(version !== undefined && { version }),
+    ...(record !== undefined && { uri: record.uri, sha256: record.sha256 }),
+    readyReplicas: readyPods(workload).length,
+    ...(workload.desiredReplicas !== undefined && { desiredReplicas: workload.desiredReplicas }),
+  }
+}
+
+function nextLook(state: State, situation: Situation, mayStart: boolean): number | undefined {
+  const { rollout } = state
+  const { now } = situation
+  const waits: number[] = []
+  if (rollout.phase !== 'Idle') waits.push(LOOK_INTERVAL_MS)
+  if (rollout.phase === 'Idle' && mayStart && candidateWanted(state, situation)) waits.push(0)
+  if (state.retiring.length > 0) waits.push(RETIRING_LOOK_INTERVAL_MS)
+  if (rollout.phase === 'Shifting') {
+    const endsAt = holdEndsAt(rollout)
+    if (endsAt !== undefined && endsAt > now) waits.push(endsAt - now)
+  }
+  if (situation.seen.applyProblems.length > 0) waits.push(RESOLVE_RETRY_MS)
+  return waits.length === 0 ? undefined : Math.min(...waits)
+}
+
+function candidateWanted(state: State, { desired }: Situation): boolean {
+  return desired !== state.stable && !state.rejected.some((rejection) => rejection.revision === desired)
+}

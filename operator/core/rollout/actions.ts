@@ -1,0 +1,166 @@
+import { ACTION_ANNOTATION } from '../../api/resource.ts'
+import { candidateOf, type ActiveRollout, type HandledAction, type State } from '../state.ts'
+import type { RevisionName } from '../revision.ts'
+import type { Situation } from './situation.ts'
+import { rollBack, toPromoting, toStep, withoutHold } from './transitions.ts'
+
+const VERBS = ['promote', 'approve', 'abort', 'retry', 'pause', 'resume', 'undo'] as const
+export type Verb = (typeof VERBS)[number]
+
+/** What a person asked for through the annotation: done once, by its id, and only to the revision that it names. */
+export interface Action {
+  readonly id: string
+  readonly verb: Verb
+  readonly revision: RevisionName
+}
+
+const MAX_ANNOTATION_LENGTH = 1024
+const MAX_ID_LENGTH = 128
+
+type Parsed = { readonly action: Action } | { readonly id: string; readonly verb: string; readonly refusal: string }
+
+/** Outcome of a verb: the state after it, or a sentence that says why nothing was done. */
+type Outcome = State | string
+
+/**
+ * Handles the action annotation: exactly once per id, whatever happens in between, as its acknowledgement is written to status
+ * together with what it changed.
+ */
+export function handleAction(state: State, at: Situation): State {
+  const text = at.seen.resource.metadata.annotations?.[ACTION_ANNOTATION]
+  if (text === undefined) return state
+  const parsed = parseAction(text)
+  const asked = 'action' in parsed ? parsed.action : parsed
+  if (asked.id === state.lastHandledAction?.id) return state
+  const outcome: Outcome = 'action' in parsed ? perform(state, parsed.action, at) : parsed.refusal
+  const refused = typeof outcome === 'string'
+  const handled: HandledAction = {
+    id: asked.id,
+    verb: asked.verb,
+    result: refused ? `Refused: ${outcome}` : 'Done',
+    at: at.now,
+  }
+  return { ...(refused ? state : outcome), lastHandledAction: handled }
+}
+
+function parseAction(text: string): Parsed {
+  const refuse = (refusal: string, id = 'invalid', verb = 'unknown'): Parsed => ({ id, verb, refusal })
+  if (text.length > MAX_ANNOTATION_LENGTH)
+    return refuse(`the annotation is longer than ${MAX_ANNOTATION_LENGTH} characters`)
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return refuse('the annotation is not JSON; write {"id":"...","verb":"...","revision":"..."}')
+  }
+  if (typeof value !== 'object' || value === null) return refuse('the annotation is not a JSON object')
+  const { id, verb, revision } = value as Record<string, unknown>
+  if (typeof id !== 'string' || id === '' || id.length > MAX_ID_LENGTH)
+    return refuse('id must be a string of 1 to 128 characters')
+  const known = VERBS.find((each) => each === verb)
+  if (known === undefined)
+    return refuse(
+      `verb must be one of ${VERBS.join(', ')}`,
+      id,
+      typeof verb === 'string' ? verb.slice(0, 32) : 'unknown',
+    )
+  if (typeof revision !== 'string' || revision === '')
+    return refuse('revision must name the revision that is meant', id, known)
+  return { action: { id, verb: known, revision } }
+}
+
+function perform(state: State, action: Action, at: Situation): Outcome {
+  switch (action.verb) {
+    case 'retry':
+      return retry(state, action)
+    case 'undo':
+      return undo(state, action, at)
+    case 'promote':
+    case 'approve':
+    case 'abort':
+    case 'pause':
+    case 'resume':
+      return performOnCandidate(state, { ...action, verb: action.verb }, at)
+    default:
+      return action.verb satisfies never
+  }
+}
+
+function performOnCandidate(
+  state: State,
+  action: Action & { verb: Exclude<Verb, 'retry' | 'undo'> },
+  at: Situation,
+): Outcome {
+  const { rollout } = state
+  const candidate = candidateOf(rollout)
+  if (rollout.phase === 'Idle') return 'no rollout is under way'
+  if (candidate !== action.revision) return `the candidate is ${candidate ?? 'none'}, not ${action.revision}`
+  if (rollout.phase === 'RollingBack') return 'the rollout is being rolled back already'
+  switch (action.verb) {
+    case 'promote':
+      return promoteNow(state, rollout, at)
+    case 'approve':
+      return approve(state, rollout, at)
+    case 'abort':
+      return abort(state, rollout, at)
+    case 'pause':
+      return state.held === undefined
+        ? { ...state, held: { by: 'Action', reason: 'paused by an action', since: at.now } }
+        : `it is held already: ${state.held.reason}`
+    case 'resume':
+      return resume(state, rollout, at)
+    default:
+      return action.verb satisfies never
+  }
+}
+
+/** Skips the steps that are left; the candidate must still be healthy at full size before the Service moves. */
+function promoteNow(state: State, rollout: ActiveRollout, at: Situation): Outcome {
+  if (rollout.phase === 'Preparing') return 'the candidate is still being prepared; promote once it has a share'
+  return toPromoting(state, rollout, at)
+}
+
+function approve(state: State, rollout: ActiveRollout, at: Situation): Outcome {
+  if (rollout.phase !== 'Shifting' || state.held?.by !== 'Approval') return 'nothing waits for an approval'
+  return { ...withoutHold(state), rollout: { ...rollout, approved: true, progressedAt: at.now } }
+}
+
+/** The revision is remembered as rejected, else the same spec would start it again at once; `retry` forgets that. */
+function abort(state: State, rollout: ActiveRollout, at: Situation): Outcome {
+  const rejection = { revision: rollout.candidate, gate: 'Abort', message: 'aborted by an action', at: at.now }
+  const aborted = rollBack(state, rollout, { kind: 'Abort', message: 'aborted by an action' }, at)
+  return { ...aborted, rejected: [rejection, ...aborted.rejected.filter((old) => old.revision !== rollout.candidate)] }
+}
+
+function resume(state: State, rollout: ActiveRollout, at: Situation): Outcome {
+  const by = state.held?.by
+  switch (by) {
+    case 'Action':
+      return { ...withoutHold(state), rollout: { ...rollout, progressedAt: at.now } }
+    case 'GateFailure':
+      return rollout.phase === 'Shifting' ? toStep(state, rollout, rollout.step, at) : withoutHold(state)
+    case 'Approval':
+      return 'it waits for an approval; use approve'
+    case 'Spec':
+      return 'spec.rollout.paused is true; change it there'
+    case undefined:
+      return 'it is not held'
+    default:
+      return by satisfies never
+  }
+}
+
+function retry(state: State, action: Action): Outcome {
+  const rejected = state.rejected.filter((rejection) => rejection.revision !== action.revision)
+  return rejected.length === state.rejected.length ? `${action.revision} is not rejected` : { ...state, rejected }
+}
+
+function undo(state: State, action: Action, at: Situation): Outcome {
+  if (action.revision === state.stable) return `${action.revision} is stable already`
+  if (!at.seen.records.has(action.revision)) return `${action.revision} is not kept any more; apply its spec again`
+  return {
+    ...state,
+    override: { revision: action.revision, specGeneration: at.generation },
+    rejected: state.rejected.filter((rejection) => rejection.revision !== action.revision),
+  }
+}

@@ -1,0 +1,176 @@
+import type { Instant } from '../instant.ts'
+import { readyPods, workloadOf } from '../observation.ts'
+import type { ActiveRollout, Preparing, Promoting, Retiring, RollingBack, State } from '../state.ts'
+import { ROLLBACK_ACKNOWLEDGE_MS, unacknowledged } from './acknowledgement.ts'
+import { candidateHealth } from './health.ts'
+import { holdEndsAt, shifted } from './shifting.ts'
+import { describeRevision, fullSize, isBroken, type Situation } from './situation.ts'
+import {
+  begin,
+  endRollback,
+  promote,
+  promotionReason,
+  rollBack,
+  toPromoting,
+  toStep,
+  withoutHold,
+} from './transitions.ts'
+
+/** Direct requests must have been flat for this long before a replaced revision is removed. */
+const FLAT_MS = 30_000
+/** A client that cannot be moved (it ignores `Connection: close`) keeps a replaced revision at most this much longer. */
+const RETIRING_OVERTIME_MS = 600_000
+
+/**
+ * Decides the next state of a ModelDeployment's rollout. Pure: everything it may know is in `at`. At most one phase changes in one
+ * call, so that each change is in status before anything is done about it.
+ */
+export function advance(state: State, at: Situation): State {
+  const current = retire(holdOrRelease(state, at), at)
+  const { rollout } = current
+  switch (rollout.phase) {
+    case 'Idle':
+      return startIfWanted(current, at)
+    case 'Preparing':
+      return interrupted(current, rollout, at) ?? prepared(current, rollout, at)
+    case 'Shifting':
+      return interrupted(current, rollout, at) ?? shifted(current, rollout, at)
+    case 'Promoting':
+      return interrupted(current, rollout, at) ?? promoted(current, rollout, at)
+    case 'RollingBack':
+      return rolledBack(current, rollout, at)
+    default:
+      return rollout satisfies never
+  }
+}
+
+function startIfWanted(state: State, at: Situation): State {
+  const wanted = at.desired !== state.stable && !state.rejected.some((rejection) => rejection.revision === at.desired)
+  return wanted ? begin(state, at) : state
+}
+
+/** What ends a rollout from outside, whatever its phase: another spec, or no progress for too long. */
+function interrupted(state: State, rollout: ActiveRollout, at: Situation): State | undefined {
+  if (at.desired === state.stable) {
+    return rollBack(
+      state,
+      rollout,
+      { kind: 'Abort', message: `spec went back to ${describeRevision(at.desired, at.seen)}, which is stable` },
+      at,
+    )
+  }
+  if (at.desired !== rollout.candidate) {
+    return rollBack(
+      state,
+      rollout,
+      { kind: 'Superseded', message: `spec now asks for ${describeRevision(at.desired, at.seen)}` },
+      at,
+    )
+  }
+  if (state.held === undefined && at.now - lastProgress(rollout) > at.policy.progressDeadlineMs) {
+    return rollBack(
+      state,
+      rollout,
+      { kind: 'DeadlinePassed', message: `no progress within the progress deadline: ${lastObstacle(rollout, at)}` },
+      at,
+    )
+  }
+  return undefined
+}
+
+/** A hold is not a lack of progress, however long it is. */
+function lastProgress(rollout: ActiveRollout): Instant {
+  const holdEnd = rollout.phase === 'Shifting' ? holdEndsAt(rollout) : undefined
+  return Math.max(rollout.progressedAt, holdEnd ?? 0)
+}
+
+function lastObstacle(rollout: ActiveRollout, at: Situation): string {
+  if (rollout.phase === 'Shifting') {
+    const open = rollout.gates.find((gate) => gate.verdict === 'Inconclusive')
+    return open === undefined ? 'the plan was not acknowledged' : open.message
+  }
+  const resolve = at.seen.resolves.get(rollout.candidate)
+  if (!at.seen.records.has(rollout.candidate)) {
+    return resolve?.state === 'Finished' && !resolve.result.ok ? resolve.result.message : 'the model was not resolved'
+  }
+  const health = candidateHealth(at.seen, rollout, 1)
+  return health.state === 'Healthy' ? 'the candidate is not at full size' : health.message
+}
+
+function prepared(state: State, rollout: Preparing, at: Situation): State {
+  if (!at.seen.records.has(rollout.candidate)) return resolved(state, rollout, at)
+  const health = candidateHealth(at.seen, rollout, fullSize(state, at.seen))
+  if (health.state === 'Broken') return rollBack(state, rollout, { kind: 'Health', message: health.message }, at)
+  if (health.state === 'Waiting' || state.held !== undefined) return state
+  if (needsNoSteps(state, rollout, at)) return toPromoting(state, rollout, at)
+  return readyPods(workloadOf(at.seen, state.stable)).length > 0 ? toStep(state, rollout, 0, at) : state
+}
+
+/** No stable, or a broken one, gives nothing to compare with; an undo goes back to what was proven before. */
+function needsNoSteps(state: State, rollout: Preparing, at: Situation): boolean {
+  if (state.stable === undefined || rollout.steps.length === 0) return true
+  return state.override?.revision === rollout.candidate || isBroken(workloadOf(at.seen, state.stable), at.now)
+}
+
+/** The record itself is made by the children; here only a failure decides anything. */
+function resolved(state: State, rollout: Preparing, at: Situation): State {
+  const resolve = at.seen.resolves.get(rollout.candidate)
+  if (resolve?.state !== 'Finished' || resolve.result.ok) return state
+  const passing = resolve.result.reason === 'Unreachable' || resolve.result.reason === 'Interrupted'
+  if (passing) return state
+  return rollBack(
+    state,
+    rollout,
+    { kind: 'Resolve', message: `${resolve.result.reason}: ${resolve.result.message}` },
+    at,
+  )
+}
+
+/** Law: the Service moves only to a candidate that is ready at stable's present size. */
+function promoted(state: State, rollout: Promoting, at: Situation): State {
+  const health = candidateHealth(at.seen, rollout, fullSize(state, at.seen))
+  if (health.state === 'Broken') return rollBack(state, rollout, { kind: 'Health', message: health.message }, at)
+  if (health.state === 'Waiting' || state.held !== undefined) return state
+  return promote(state, rollout, at, promotionReason(rollout, at))
+}
+
+function rolledBack(state: State, rollout: RollingBack, at: Situation): State {
+  const overdue = at.now - rollout.since >= ROLLBACK_ACKNOWLEDGE_MS
+  const waiting =
+    readyPods(workloadOf(at.seen, state.stable)).length > 0 && unacknowledged(state, at.seen, rollout.since).length > 0
+  return waiting && !overdue ? state : endRollback(state, rollout, at)
+}
+
+/** Takes up or drops the hold that spec.rollout.paused asks for. Time that somebody held does not count against the deadline. */
+function holdOrRelease(state: State, at: Situation): State {
+  const { rollout, held } = state
+  if (rollout.phase === 'Idle' || rollout.phase === 'RollingBack')
+    return held === undefined ? state : withoutHold(state)
+  if (at.policy.paused && held === undefined) {
+    return { ...state, held: { by: 'Spec', reason: 'spec.rollout.paused is true', since: at.now } }
+  }
+  if (!at.policy.paused && held?.by === 'Spec')
+    return { ...withoutHold(state), rollout: { ...rollout, progressedAt: at.now } }
+  return state
+}
+
+/** Counts what still reaches replaced revisions, and lets those go that nothing reaches any more. */
+function retire(state: State, at: Situation): State {
+  if (state.retiring.length === 0) return state
+  const retiring = state.retiring.map((old) => recount(old, at)).filter((old) => !isSpent(old, at.now))
+  return { ...state, retiring }
+}
+
+function recount(old: Retiring, at: Situation): Retiring {
+  const directRequests = workloadOf(at.seen, old.revision).pods.reduce(
+    (sum, pod) => sum + (pod.evidence?.directRequests ?? 0),
+    0,
+  )
+  if (directRequests === old.directRequests) return old
+  const grew = directRequests > old.directRequests
+  return { ...old, directRequests, flatSince: grew ? at.now : old.flatSince }
+}
+
+function isSpent(old: Retiring, now: Instant): boolean {
+  return now >= old.until && (now - old.flatSince >= FLAT_MS || now >= old.until + RETIRING_OVERTIME_MS)
+}

@@ -1,0 +1,51 @@
+import type { Policy } from '../policy.ts'
+import type { Observation, Workload } from '../observation.ts'
+import { workloadOf } from '../observation.ts'
+import { revisionName, type RevisionName } from '../revision.ts'
+import type { Instant } from '../instant.ts'
+import { fixedReplicas } from '../policy.ts'
+import type { State } from '../state.ts'
+
+/** Everything a rollout decision may look at, besides the state it decides about. */
+export interface Situation {
+  readonly seen: Observation
+  readonly policy: Policy
+  /** The revision that spec (or an undo) asks for. */
+  readonly desired: RevisionName
+  /** Generation of spec. */
+  readonly generation: number
+  readonly now: Instant
+}
+
+/**
+ * How many pods stable has, or ought to have: what its Deployment says, else what spec says. A candidate is brought to this size
+ * before it gets traffic and before it is promoted; at least one, so that there is something to prove.
+ */
+export function fullSize(state: State, seen: Observation): number {
+  const stable = workloadOf(seen, state.stable)
+  const spec = seen.resource.spec
+  const wanted = fixedReplicas(spec) ?? stable.desiredReplicas ?? spec.autoscaling?.minReplicas ?? 1
+  return Math.max(1, wanted)
+}
+
+/** A pod may be unready for a moment (a restart, a slow probe) without its revision being given up. */
+const BROKEN_AFTER_MS = 15_000
+
+/** True when no pod of stable is ready and none was lately, or none is asked for: then there is nothing left to protect or to compare with. */
+export function isBroken(stable: Workload, now: Instant): boolean {
+  if (stable.desiredReplicas === 0) return true
+  return stable.pods.length > 0 && stable.pods.every((pod) => !pod.ready && now - pod.readyChangedAt >= BROKEN_AFTER_MS)
+}
+
+/** What people call a revision: spec's label when spec asks for it, else the one that was frozen with it. */
+export function versionOf(revision: RevisionName, seen: Observation): string | undefined {
+  const { metadata, spec } = seen.resource
+  const labelled = revision === revisionName(metadata.name, spec) ? spec.model.version : undefined
+  return labelled ?? seen.records.get(revision)?.version
+}
+
+/** `version 3 (fraud-6f7a8b9c0d)`, or just the revision where nobody named a version. */
+export function describeRevision(revision: RevisionName, seen: Observation): string {
+  const version = versionOf(revision, seen)
+  return version === undefined ? revision : `version ${version} (${revision})`
+}

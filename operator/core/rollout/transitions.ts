@@ -1,0 +1,198 @@
+import type { GateReport } from '../gates/verdict.ts'
+import type {
+  ActiveRollout,
+  Attempt,
+  Because,
+  HistoryEntry,
+  Rejection,
+  RollingBack,
+  Shifting,
+  State,
+  TrafficPlan,
+} from '../state.ts'
+import { IDLE } from '../state.ts'
+import type { RevisionName } from '../revision.ts'
+import type { Situation } from './situation.ts'
+import { describeRevision, versionOf } from './situation.ts'
+
+/** The moves between phases. Each gives a whole new State, with the plan, the history and the memory that belong to the move. */
+
+const MAX_REJECTED = 16
+const MAX_RETIRING = 16
+
+/** Idle -> Preparing. A warm old revision that is asked for again stops retiring. */
+export function begin(state: State, at: Situation): State {
+  return {
+    ...state,
+    retiring: state.retiring.filter((old) => old.revision !== at.desired),
+    rollout: {
+      phase: 'Preparing',
+      candidate: at.desired,
+      startedAt: at.now,
+      since: at.now,
+      progressedAt: at.now,
+      generation: at.generation,
+      steps: at.policy.steps,
+      gates: [],
+    },
+  }
+}
+
+/** -> Shifting at a step. Every step is a new plan, so its evidence starts at zero. */
+export function toStep(state: State, rollout: ActiveRollout, step: number, at: Situation): State {
+  const shifting: Shifting = {
+    ...attemptOf(rollout),
+    phase: 'Shifting',
+    step,
+    approved: false,
+    since: at.now,
+    progressedAt: at.now,
+    gates: [],
+  }
+  return {
+    ...withoutHold(state),
+    rollout: shifting,
+    plan: planFor(state, at, { candidate: rollout.candidate, percent: rollout.steps[step]?.weight ?? 0 }),
+  }
+}
+
+/** -> Promoting. The plan stays as it is until the candidate is proven at full size. */
+export function toPromoting(
+  state: State,
+  rollout: ActiveRollout,
+  at: Situation,
+  gates: readonly GateReport[] = rollout.gates,
+): State {
+  return {
+    ...withoutHold(state),
+    rollout: { ...attemptOf(rollout), phase: 'Promoting', since: at.now, progressedAt: at.now, gates },
+  }
+}
+
+/** Promoting -> Idle: the candidate becomes stable, the old one retires and relays what still reaches it. */
+export function promote(state: State, rollout: ActiveRollout, at: Situation, reason: string): State {
+  const old =
+    state.stable === undefined
+      ? []
+      : [{ revision: state.stable, until: at.now + at.policy.scaleDownDelayMs, directRequests: 0, flatSince: at.now }]
+  const entry = historyEntry(rollout, at, { outcome: 'Promoted', reason })
+  return {
+    ...withoutHold(state),
+    stable: rollout.candidate,
+    rollout: IDLE,
+    plan: { ...planFor(state, at), stable: rollout.candidate },
+    retiring: [...old, ...state.retiring].slice(0, MAX_RETIRING),
+    rejected: state.rejected.filter((rejection) => rejection.revision !== rollout.candidate),
+    history: [entry, ...state.history].slice(0, at.policy.historyLimit),
+  }
+}
+
+/** -> RollingBack: the candidate's weight goes to zero; without traffic there is nothing to wait for and the rollout ends at once. */
+export function rollBack(state: State, rollout: ActiveRollout, because: Because, at: Situation): State {
+  const rollingBack: RollingBack = {
+    ...attemptOf(rollout),
+    phase: 'RollingBack',
+    because,
+    since: at.now,
+    progressedAt: at.now,
+    gates: rollout.gates,
+  }
+  const released = withoutHold(state)
+  if (state.plan.candidate === undefined) return endRollback({ ...released, rollout: rollingBack }, rollingBack, at)
+  return { ...released, rollout: rollingBack, plan: planFor(state, at) }
+}
+
+/** RollingBack -> Idle. What failed is remembered; what was merely given up is not. */
+export function endRollback(state: State, rollout: RollingBack, at: Situation): State {
+  const outcome = {
+    Abort: 'Aborted',
+    Superseded: 'Superseded',
+    Gate: 'RolledBack',
+    Health: 'RolledBack',
+    Resolve: 'RolledBack',
+    DeadlinePassed: 'RolledBack',
+  } as const
+  const { because } = rollout
+  const entry = historyEntry(rollout, at, { outcome: outcome[because.kind], reason: because.message })
+  const rejected = outcome[because.kind] === 'RolledBack' ? reject(state.rejected, rollout, at) : state.rejected
+  const { override, ...rest } = state
+  const overrideFailed = override?.revision === rollout.candidate
+  return {
+    ...rest,
+    ...(override !== undefined && !overrideFailed && { override }),
+    rollout: IDLE,
+    rejected,
+    history: [entry, ...state.history].slice(0, at.policy.historyLimit),
+  }
+}
+
+/** The candidate's share to zero without ending the rollout: a person decides what happens next. */
+export function pauseOnFailure(state: State, rollout: Shifting, gate: GateReport, at: Situation): State {
+  return {
+    ...state,
+    rollout: { ...rollout, since: at.now },
+    plan: planFor(state, at),
+    held: { by: 'GateFailure', reason: `gate ${gate.name} failed: ${gate.message}`, since: at.now },
+  }
+}
+
+export function withoutHold(state: State): State {
+  const { held: _released, ...rest } = state
+  return rest
+}
+
+function planFor(
+  state: State,
+  at: Situation,
+  share?: { readonly candidate: RevisionName; readonly percent: number },
+): TrafficPlan {
+  return {
+    id: state.plan.id + 1,
+    ...(state.stable !== undefined && { stable: state.stable }),
+    ...(share !== undefined && { candidate: share.candidate }),
+    weightPermille: (share?.percent ?? 0) * 10,
+    shadowPermille: 0,
+    ...(at.policy.sticky !== undefined && { sticky: at.policy.sticky }),
+  }
+}
+
+function attemptOf(rollout: ActiveRollout): Attempt {
+  const { candidate, startedAt, since, progressedAt, generation, steps, gates } = rollout
+  return { candidate, startedAt, since, progressedAt, generation, steps, gates }
+}
+
+function historyEntry(
+  rollout: ActiveRollout,
+  at: Situation,
+  end: Pick<HistoryEntry, 'outcome' | 'reason'>,
+): HistoryEntry {
+  const version = versionOf(rollout.candidate, at.seen)
+  return {
+    revision: rollout.candidate,
+    ...(version !== undefined && { version }),
+    ...end,
+    evidence: rollout.gates,
+    startedAt: rollout.startedAt,
+    endedAt: at.now,
+  }
+}
+
+function reject(rejected: readonly Rejection[], rollout: RollingBack, at: Situation): readonly Rejection[] {
+  const { because, candidate } = rollout
+  const version = versionOf(candidate, at.seen)
+  const rejection: Rejection = {
+    revision: candidate,
+    ...(version !== undefined && { version }),
+    gate: because.kind === 'Gate' ? because.gate.name : because.kind,
+    message: because.message,
+    ...(because.kind === 'Gate' && { evidence: { ...because.gate.evidence } }),
+    at: at.now,
+  }
+  return [rejection, ...rejected.filter((old) => old.revision !== candidate)].slice(0, MAX_REJECTED)
+}
+
+/** The sentence for a rollout that ended as it should. */
+export function promotionReason(rollout: ActiveRollout, at: Situation): string {
+  const passed = rollout.gates.filter((gate) => gate.verdict === 'Pass').map((gate) => gate.name)
+  return `${describeRevision(rollout.candidate, at.seen)} is healthy at full size${passed.length > 0 ? ` and passed ${passed.join(', ')}` : ''}`
+}

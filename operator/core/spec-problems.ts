@@ -1,0 +1,76 @@
+import type { GateSpecOfApi, ModelDeploymentSpec, StepSpec } from '../api/resource.ts'
+
+/** Something in spec that the schema lets through and the operator cannot do. */
+export interface SpecProblem {
+  /** Path of the field, for example `spec.rollout.steps[0].shadow`. */
+  readonly field: string
+  /** What is wrong and what to do about it. */
+  readonly message: string
+}
+
+const SUPPORTED_SCHEMES = ['file', 'http', 'https']
+
+const notYet = (field: string, instead: string): SpecProblem => ({
+  field,
+  message: `${field} is not supported by this release; ${instead}`,
+})
+
+/** Every problem of a spec, in the order of its fields. None means that the operator does all that the spec says. */
+export function specProblems(spec: ModelDeploymentSpec): SpecProblem[] {
+  return [
+    ...uriProblems(spec.model.uri),
+    ...(spec.model.credentialsSecretRef === undefined
+      ? []
+      : [
+          notYet('spec.model.credentialsSecretRef', 'remove it: http(s) and file sources are read without credentials'),
+        ]),
+    ...routingProblems(spec),
+    ...preTrafficProblems(spec),
+    ...(spec.rollout?.steps ?? []).flatMap(stepProblems),
+    ...(spec.rollout?.gates ?? []).flatMap(gateProblems),
+    ...(spec.rollout?.onInsufficientData === 'Replay'
+      ? [notYet('spec.rollout.onInsufficientData: Replay', 'use Hold, Proceed or Fail')]
+      : []),
+    ...(spec.monitoring === undefined ? [] : [notYet('spec.monitoring', 'remove it')]),
+  ]
+}
+
+function uriProblems(uri: string): SpecProblem[] {
+  const scheme = uri.startsWith('/') ? 'file' : uri.slice(0, uri.indexOf(':'))
+  if (SUPPORTED_SCHEMES.includes(scheme)) return []
+  return [
+    {
+      field: 'spec.model.uri',
+      message: `spec.model.uri: scheme "${scheme}" is not supported by this release; use file:, http: or https:`,
+    },
+  ]
+}
+
+function routingProblems(spec: ModelDeploymentSpec): SpecProblem[] {
+  const provider = spec.routing?.provider ?? 'Relay'
+  const problems = provider === 'Relay' ? [] : [notYet(`spec.routing.provider: ${provider}`, 'use Relay')]
+  if (spec.routing?.gateway !== undefined)
+    problems.push(notYet('spec.routing.gateway', 'remove it and use provider Relay'))
+  return problems
+}
+
+function preTrafficProblems(spec: ModelDeploymentSpec): SpecProblem[] {
+  const { contract, golden } = spec.rollout?.preTraffic ?? {}
+  const problems: SpecProblem[] = []
+  if (contract !== undefined && contract !== 'Off')
+    problems.push(notYet('spec.rollout.preTraffic.contract', 'remove it or set it to Off'))
+  if (golden !== undefined) problems.push(notYet('spec.rollout.preTraffic.golden', 'remove it'))
+  return problems
+}
+
+function stepProblems(step: StepSpec, index: number): SpecProblem[] {
+  return step.shadow === undefined
+    ? []
+    : [notYet(`spec.rollout.steps[${index}].shadow`, 'use a step with a small weight')]
+}
+
+function gateProblems(gate: GateSpecOfApi, index: number): SpecProblem[] {
+  return (['agreement', 'predictionDrift', 'prometheus'] as const)
+    .filter((kind) => gate[kind] !== undefined)
+    .map((kind) => notYet(`spec.rollout.gates[${index}].${kind} (gate "${gate.name}")`, 'use errorRate or latency'))
+}
