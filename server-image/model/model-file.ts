@@ -1,0 +1,70 @@
+/** Reads a model file once: the bytes that are hashed are the bytes that are inspected and loaded. */
+import { createHash } from 'node:crypto'
+import { constants, open, type FileHandle } from 'node:fs/promises'
+import { ModelError, quoted } from './model-error.ts'
+
+/** A protobuf message cannot be larger than 2 GiB. */
+export const MAX_MODEL_BYTES = 2 * 1024 ** 3
+
+export interface ModelFile {
+  readonly bytes: Uint8Array
+  /** Hex. */
+  readonly sha256: string
+}
+
+export async function readModelFile(path: string, maxBytes = MAX_MODEL_BYTES): Promise<ModelFile> {
+  // O_NONBLOCK: opening a pipe must not wait for a writer.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
+    throw openFailure(path, error)
+  })
+  try {
+    const bytes = await readWhole(path, file, maxBytes)
+    return { bytes, sha256: createHash('sha256').update(bytes).digest('hex') }
+  } finally {
+    await file.close()
+  }
+}
+
+async function readWhole(path: string, file: FileHandle, maxBytes: number): Promise<Uint8Array> {
+  const stat = await file.stat()
+  if (!stat.isFile()) {
+    const what = stat.isDirectory() ? 'a directory' : 'not a regular file'
+    throw new ModelError('InvalidArgument', `${quoted(path)} is ${what}; give the path of the .onnx file.`)
+  }
+  if (stat.size > maxBytes) throw tooLarge(path, stat.size, maxBytes)
+  const bytes = Buffer.allocUnsafeSlow(stat.size)
+  let filled = 0
+  while (filled < bytes.length) {
+    const { bytesRead } = await file.read(bytes, filled, Math.min(bytes.length - filled, 1024 ** 3), filled)
+    if (bytesRead === 0) break
+    filled += bytesRead
+  }
+  if (filled < bytes.length) {
+    throw new ModelError(
+      'Interrupted',
+      `${quoted(path)} became shorter while it was read; something else writes to it. Try again.`,
+    )
+  }
+  return bytes
+}
+
+function tooLarge(path: string, sizeBytes: number, maxBytes: number): ModelError {
+  return new ModelError(
+    'TooLarge',
+    `${quoted(path)} has ${sizeBytes} bytes, more than the limit of ${maxBytes}; raise the limit or publish a smaller model.`,
+  )
+}
+
+function openFailure(path: string, error: unknown): ModelError {
+  const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new ModelError('NotFound', `There is no file ${quoted(path)}; check the path.`)
+  }
+  if (code === 'EACCES' || code === 'EPERM') {
+    return new ModelError(
+      'Forbidden',
+      `${quoted(path)} may not be read by this user; check the permissions of the file and its folders.`,
+    )
+  }
+  return new ModelError('InvalidArgument', `${quoted(path)} cannot be opened (${code}); check the path.`)
+}

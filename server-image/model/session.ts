@@ -1,0 +1,123 @@
+/**
+ * A loaded model: ONNX Runtime behind tensors of the Open Inference Protocol.
+ *
+ * The native binding is called directly, as its `run` is synchronous anyway: the public API wraps it in a setImmediate and
+ * a promise, which costs each batch a turn of the event loop. One process loads one model, once: ONNX Runtime does not give
+ * all memory of a session back (microsoft/onnxruntime#25325).
+ */
+import { binding, initOrt } from 'onnxruntime-node/dist/binding.js'
+import type { ModelContract } from '../../protocol/resolve.ts'
+import { ModelError, oneLine } from './model-error.ts'
+import { prepareModel, type PreparedModel, type PrepareOptions } from './prepare.ts'
+import type { Signature } from './signature.ts'
+import { datatypeOfRuntime, runtimeTypeOf, type Tensor, type TensorData, type Tensors } from './tensor.ts'
+
+export interface LoadOptions extends PrepareOptions {
+  /** Threads that one run may use; 1 by default, which is the fastest for small models and leaves the other cores to others. */
+  readonly intraOpThreads?: number
+}
+
+export interface LoadedModel {
+  /** Hex, of the file as it is on disk. */
+  readonly sha256: string
+  readonly sizeBytes: number
+  readonly contract: ModelContract
+  readonly signature: Signature
+  /** What loading changed, one line each: to be logged. */
+  readonly notes: readonly string[]
+  /**
+   * Computes the outputs (all, unless some are named). Blocks the thread until it is done.
+   * @throws Error with ONNX Runtime's explanation when the feeds do not fit the model, or an operator fails on them.
+   */
+  run(feeds: Tensors, outputs?: readonly string[]): Tensors
+  dispose(): void
+}
+
+type NativeSession = InstanceType<typeof binding.InferenceSession>
+type NativeOptions = Parameters<NativeSession['loadModel']>[3]
+type NativeFeeds = Parameters<NativeSession['run']>[0]
+
+/** @throws ModelError only. */
+export async function loadModel(options: LoadOptions): Promise<LoadedModel> {
+  return openSession(await prepareModel(options), options.intraOpThreads)
+}
+
+export function openSession(prepared: PreparedModel, intraOpThreads = 1): LoadedModel {
+  const session = createNativeSession(prepared, intraOpThreads)
+  const allOutputs = prepared.contract.outputs.map(({ name }) => name)
+  let isDisposed = false
+  return {
+    sha256: prepared.sha256,
+    sizeBytes: prepared.sizeBytes,
+    contract: prepared.contract,
+    signature: prepared.signature,
+    notes: prepared.notes,
+    run(feeds, outputs = allOutputs) {
+      if (isDisposed) throw new Error('The model was disposed of.')
+      return runNative(session, feeds, outputs)
+    },
+    dispose() {
+      if (isDisposed) return
+      isDisposed = true
+      session.dispose()
+    },
+  }
+}
+
+function createNativeSession(prepared: PreparedModel, intraOpThreads: number): NativeSession {
+  const { bytes, externalFiles } = prepared
+  const options: NativeOptions = {
+    intraOpNumThreads: intraOpThreads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    logSeverityLevel: 3,
+    externalData: externalFiles.map((file) => ({ path: file.location, data: file.bytes })),
+    // Threads that spin while they wait starve their neighbours in a pod with a CPU limit.
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
+  }
+  try {
+    initOrt()
+    const session = new binding.InferenceSession()
+    session.loadModel(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength, options)
+    return session
+  } catch (error) {
+    throw new ModelError(
+      'InvalidModel',
+      `ONNX Runtime cannot load the model: ${runtimeMessage(error)}. Check it with onnx.checker and export it again.`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+function runNative(session: NativeSession, feeds: Tensors, outputs: readonly string[]): Tensors {
+  const nativeFeeds: Record<string, unknown> = {}
+  for (const [name, { datatype, shape, data }] of Object.entries(feeds)) {
+    nativeFeeds[name] = { type: runtimeTypeOf(datatype), dims: shape, data, location: 'cpu' }
+  }
+  const fetches = Object.fromEntries(outputs.map((name) => [name, null]))
+  let results: ReturnType<NativeSession['run']>
+  try {
+    results = session.run(nativeFeeds as NativeFeeds, fetches, {})
+  } catch (error) {
+    throw new Error(runtimeMessage(error), { cause: error })
+  }
+  return Object.fromEntries(outputs.map((name) => [name, toTensor(name, results[name])]))
+}
+
+function toTensor(name: string, value: NativeFeeds[string] | undefined): Tensor {
+  const datatype = value === undefined ? undefined : datatypeOfRuntime(value.type)
+  if (value === undefined || datatype === undefined) {
+    throw new Error(`ONNX Runtime returned no usable tensor for output ${name}.`)
+  }
+  return { datatype, shape: value.dims, data: value.data }
+}
+
+/** ONNX Runtime's own words, without the source file and the C++ signature that it puts before them. */
+export function runtimeMessage(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  const withoutOrigin = text.replace(/\/onnxruntime_src\/\S+:\d+ .*\)(?: const)? (?=[A-Z[])/s, '')
+  return oneLine(withoutOrigin, 400).replace(/[.:\s]+$/, '')
+}
