@@ -1,6 +1,6 @@
 const HALF_LOG_TWO_PI = 0.9189385332046727
-/** Coefficients B(2m) / (2m (2m-1)) of Stirling's series, m = 1..7 (Abramowitz & Stegun 6.1.41). */
-const STIRLING = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360_360, 1 / 156]
+/** Coefficients B(2m) / (2m (2m-1)) of Stirling's series, m = 7..1 (Abramowitz & Stegun 6.1.41). */
+const STIRLING_FROM_LAST = [1 / 156, -691 / 360_360, 1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12]
 /** From here on seven terms of the series are exact to the last bit of a double. */
 const SERIES_FROM = 10
 
@@ -16,6 +16,7 @@ export function logGamma(x: number): number {
   for (; lifted < SERIES_FROM; lifted++) product *= lifted
   const inverse = 1 / lifted
   const square = inverse * inverse
-  const tail = STIRLING.reduceRight((sum, coefficient) => sum * square + coefficient, 0) * inverse
-  return (lifted - 0.5) * Math.log(lifted) - lifted + HALF_LOG_TWO_PI + tail - Math.log(product)
+  let tail = 0
+  for (const coefficient of STIRLING_FROM_LAST) tail = tail * square + coefficient
+  return (lifted - 0.5) * Math.log(lifted) - lifted + HALF_LOG_TWO_PI + tail * inverse - Math.log(product)
 }

@@ -43,10 +43,12 @@ export function quantileBounds(histogram: Histogram, { quantile, alpha, scale = 
   let observedSeconds: number | null = null
   let lowerSeconds = 0
   let upperSeconds = Infinity
+  let side: ReturnType<typeof sideOf>
   for (const [index, count] of counts.slice(0, -1).entries()) {
     reached += count
     if (observedSeconds === null && reached >= quantile * total) observedSeconds = bucketUpperSeconds(index)
-    const side = sideOf(quantile, { failures: reached * scale, trials, alpha: alpha / 2 })
+    // An empty bucket's edge has the same count below it as the edge before.
+    if (count > 0 || index === 0) side = sideOf(quantile, { failures: reached * scale, trials, alpha: alpha / 2 })
     if (side === 'Below') lowerSeconds = bucketUpperSeconds(index)
     if (side === 'Above') {
       upperSeconds = bucketUpperSeconds(index)

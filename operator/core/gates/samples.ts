@@ -23,7 +23,7 @@ export interface Samples {
 
 /**
  * Sums over pod processes that are gone, of one plan. Kept in status, so bounded: sparse histograms of at most 150 buckets for the
- * two revisions of a plan, five error samples each, and the latest 64 instances. A new plan starts it anew.
+ * two revisions of a plan, five error samples each, and the names of the latest 64 instances (and those of one look). A new plan starts it anew.
  */
 export interface DepartedTotals {
   readonly planId: number
@@ -53,7 +53,10 @@ export interface Tally {
   readonly answers: Readonly<Record<string, Answers>>
   /** To be kept in status. */
   readonly departed: DepartedTotals
-  /** To be given back at the next look: the latest reading of every process that lives. */
+  /**
+   * To be given back at the next look: the latest reading of every process that lives, and of those gone that the given `departed`
+   * did not hold yet, so that a status write that failed loses nothing.
+   */
   readonly readings: readonly Reading[]
   /** Names of pods that were not read this time; what they said last still counts. */
   readonly unread: readonly string[]
@@ -61,7 +64,7 @@ export interface Tally {
 
 const MAX_ERROR_SAMPLES = 5
 /** A process whose departure is this far back has long left the caller's readings, so it cannot come up again. */
-const MAX_DEPARTED_INSTANCES = 64
+const MAX_SETTLED_INSTANCES = 64
 
 export const NO_ANSWERS: Answers = {
   ok: 0,
@@ -89,14 +92,16 @@ export function tally(look: {
   const readings = [...current, ...kept]
   const living = new Set(readings.map(instanceOf))
   const gone = look.previous.filter((reading) => !living.has(instanceOf(reading)) && isOfPlan(reading, look.planId))
-  const departed = departedTotals(look, gone)
+  const before = look.departed?.planId === look.planId ? look.departed : undefined
+  const unsettled = gone.filter((reading) => !before?.instances.includes(instanceOf(reading)))
+  const departed = settle(look, before, unsettled)
   const counted = readings.filter(
     (reading) => isOfPlan(reading, look.planId) && !departed.instances.includes(instanceOf(reading)),
   )
   return {
     answers: sumByRevision(look.revisions, [departed.answers, ...counted.map((reading) => reading.evidence.answers)]),
     departed,
-    readings,
+    readings: [...readings, ...unsettled],
     unread: silent.map((pod) => pod.name),
   }
 }
@@ -109,17 +114,16 @@ function isOfPlan(reading: Reading, planId: number): boolean {
   return reading.evidence.planId === planId
 }
 
-function departedTotals(
-  look: { readonly planId: number; readonly revisions: readonly string[]; readonly departed?: DepartedTotals },
-  gone: readonly Reading[],
+/** Instances of this look are listed whatever their number: they are in the caller's readings until the next look finds them here. */
+function settle(
+  { planId, revisions }: { readonly planId: number; readonly revisions: readonly string[] },
+  before: DepartedTotals | undefined,
+  unsettled: readonly Reading[],
 ): DepartedTotals {
-  const before = look.departed?.planId === look.planId ? look.departed : undefined
-  const instances = before?.instances ?? []
-  const news = gone.filter((reading) => !instances.includes(instanceOf(reading)))
   return {
-    planId: look.planId,
-    answers: sumByRevision(look.revisions, [before?.answers ?? {}, ...news.map((reading) => reading.evidence.answers)]),
-    instances: [...instances, ...news.map(instanceOf)].slice(-MAX_DEPARTED_INSTANCES),
+    planId,
+    answers: sumByRevision(revisions, [before?.answers ?? {}, ...unsettled.map((reading) => reading.evidence.answers)]),
+    instances: [...(before?.instances ?? []).slice(-MAX_SETTLED_INSTANCES), ...unsettled.map(instanceOf)],
   }
 }
 
