@@ -18,20 +18,33 @@ export interface Policy {
   readonly sticky?: string
 }
 
+/** The schema's own defaults, for a resource that was stored before a field existed. */
+const DEFAULTS = {
+  steps: [],
+  gates: [],
+  minSamples: 200,
+  onInsufficientData: 'Hold',
+  onFailure: 'Rollback',
+  progressDeadline: '30m',
+  scaleDownDelay: '5m',
+  historyLimit: 5,
+  paused: false,
+} as const
+
 export function policyOf(spec: ModelDeploymentSpec): Policy {
-  const rollout = spec.rollout ?? {}
-  const onInsufficientData = rollout.onInsufficientData ?? 'Hold'
+  const rollout = { ...DEFAULTS, ...spec.rollout }
+  const { onInsufficientData } = rollout
   const sticky = spec.routing?.sticky?.header.toLowerCase()
   return {
-    steps: rollout.steps ?? [],
-    gates: (rollout.gates ?? []).flatMap(gateOf),
-    minSamples: rollout.minSamples ?? 200,
+    steps: rollout.steps,
+    gates: rollout.gates.flatMap(gateOf),
+    minSamples: rollout.minSamples,
     onInsufficientData: onInsufficientData === 'Replay' ? 'Hold' : onInsufficientData,
-    onFailure: rollout.onFailure ?? 'Rollback',
-    progressDeadlineMs: parseDurationMs(rollout.progressDeadline ?? '30m'),
-    scaleDownDelayMs: Math.max(parseDurationMs(rollout.scaleDownDelay ?? '5m'), MIN_SCALE_DOWN_DELAY_MS),
-    historyLimit: rollout.historyLimit ?? 5,
-    paused: rollout.paused ?? false,
+    onFailure: rollout.onFailure,
+    progressDeadlineMs: parseDurationMs(rollout.progressDeadline),
+    scaleDownDelayMs: Math.max(parseDurationMs(rollout.scaleDownDelay), MIN_SCALE_DOWN_DELAY_MS),
+    historyLimit: rollout.historyLimit,
+    paused: rollout.paused,
     ...(sticky !== undefined && { sticky }),
   }
 }

@@ -1,0 +1,44 @@
+import { expect, test } from '@jest/globals'
+import type { ModelDeploymentSpec } from '../api/resource.ts'
+import { specProblems } from './spec-problems.ts'
+
+const model = { uri: 'https://models.example/m.onnx' }
+
+test.each([['https://x/m.onnx'], ['http://x/m.onnx'], ['file:///m.onnx'], ['/m.onnx']])('%s is no problem', (uri) => {
+  expect(specProblems({ model: { uri } })).toEqual([])
+})
+
+test.each<[string, ModelDeploymentSpec]>([
+  ['spec.model.uri', { model: { uri: 's3://bucket/m.onnx' } }],
+  ['spec.model.uri', { model: { uri: 'models:/fraud/3' } }],
+  ['spec.model.credentialsSecretRef', { model: { ...model, credentialsSecretRef: { name: 's' } } }],
+  ['spec.routing.provider: GatewayAPI', { model, routing: { provider: 'GatewayAPI' } }],
+  ['spec.routing.gateway', { model, routing: { gateway: {} } }],
+  ['spec.rollout.preTraffic.contract', { model, rollout: { preTraffic: { contract: 'Compatible' } } }],
+  [
+    'spec.rollout.preTraffic.golden',
+    { model, rollout: { preTraffic: { golden: { uri: 'x', metric: 'accuracy', min: 0.85 } } } },
+  ],
+  [
+    'spec.rollout.steps[1].shadow',
+    {
+      model,
+      rollout: {
+        steps: [
+          { weight: 5, hold: '1s' },
+          { shadow: 100, hold: '1s' },
+        ],
+      },
+    },
+  ],
+  [
+    'spec.rollout.gates[0].agreement (gate "a")',
+    { model, rollout: { gates: [{ name: 'a', agreement: { min: 0.9 } }] } },
+  ],
+  ['spec.rollout.onInsufficientData: Replay', { model, rollout: { onInsufficientData: 'Replay' } }],
+  ['spec.monitoring', { model, monitoring: {} }],
+])('%s is named, with what to do instead', (field, spec) => {
+  const [problem] = specProblems(spec)
+  expect(problem?.field).toBe(field)
+  expect(problem?.message).toMatch(/not supported by this release; (use|remove|set)/)
+})

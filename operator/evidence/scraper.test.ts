@@ -1,0 +1,96 @@
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Evidence } from '../../protocol/evidence.ts'
+import { createScraper } from './scraper.ts'
+
+const evidence: Evidence = {
+  instance: 'a1',
+  revision: 'm-1a2b3c4d5e',
+  version: '3',
+  sha256: 'ab',
+  ready: true,
+  planId: 4,
+  breaker: 'closed',
+  directRequests: 10,
+  relayedIn: 0,
+  answers: {
+    'm-1a2b3c4d5e': {
+      ok: 9,
+      error: 1,
+      rejected: 0,
+      foreign: 0,
+      skipped: 0,
+      latency: { '17': 9 },
+      errorSamples: [{ message: 'x', count: 1 }],
+    },
+  },
+}
+
+const servers: Server[] = []
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections()
+    server.close()
+  }
+})
+
+async function pod(listener: RequestListener): Promise<{ uid: string; ip: string; port: number }> {
+  const server = createServer(listener)
+  servers.push(server)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return { uid: `uid-${servers.length}`, ip: '127.0.0.1', port: (server.address() as AddressInfo).port }
+}
+
+const answering = (body: string, status = 200) => pod((_request, response) => response.writeHead(status).end(body))
+
+async function scrape(...targets: { uid: string; ip: string; port: number }[]) {
+  const scraper = createScraper({ timeoutMs: 500 })
+  try {
+    return await scraper.read(targets)
+  } finally {
+    scraper.close()
+  }
+}
+
+test('a pod that answers is read as it is', async () => {
+  const target = await answering(JSON.stringify(evidence))
+  expect((await scrape(target)).get(target.uid)).toEqual(evidence)
+})
+
+describe('a pod is absent, and the others are read all the same, when it', () => {
+  const listeners: [string, RequestListener | string][] = [
+    ['is no JSON', 'nonsense'],
+    ['is JSON of another kind', '[1,2]'],
+    ['counts below zero', JSON.stringify({ ...evidence, planId: -1 })],
+    ['counts in fractions', JSON.stringify({ ...evidence, directRequests: 1.5 })],
+    ['names a bucket that does not exist', JSON.stringify(evidence).replace('"17"', '"9999"')],
+    ['has no instance', JSON.stringify({ ...evidence, instance: '' })],
+    [
+      'lists a thousand revisions',
+      JSON.stringify({
+        ...evidence,
+        answers: Object.fromEntries(
+          Array.from({ length: 1000 }, (_, index) => [`r${index}`, evidence.answers['m-1a2b3c4d5e']]),
+        ),
+      }),
+    ],
+    ['sends more than it may', 'x'.repeat(1_000_000)],
+    ['never answers', () => undefined],
+    ['stops in the middle', (_request, response) => response.writeHead(200, { 'content-length': '100' }).write('{')],
+    ['says 503', (_request, response) => response.writeHead(503).end(JSON.stringify(evidence))],
+  ]
+  test.each(listeners)('%s', async (_name, behaviour) => {
+    const bad = await (typeof behaviour === 'string' ? answering(behaviour) : pod(behaviour))
+    const good = await answering(JSON.stringify(evidence))
+    const read = await scrape(bad, good)
+    expect([...read.keys()]).toEqual([good.uid])
+  })
+
+  test('is not there at all', async () => {
+    const gone = await answering('')
+    const server = servers.pop()
+    await new Promise((resolve) => server?.close(resolve))
+    expect(await scrape(gone)).toEqual(new Map())
+  })
+})
