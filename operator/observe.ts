@@ -1,0 +1,176 @@
+import type { V1ControllerRevision, V1Deployment, V1Job, V1Pod, V1Service } from '@kubernetes/client-node'
+import type { Evidence } from '../protocol/evidence.ts'
+import type { ModelDeployment } from './api/resource.ts'
+import { RESOLVE_LABEL, REVISION_LABEL, SERVER_PORT } from './core/children/object.ts'
+import { recordOf, type RevisionRecord } from './core/children/revision-record.ts'
+import { wantsEvidence } from './core/conditions.ts'
+import { NO_ANSWERS, tally, type Reading } from './core/gates/samples.ts'
+import type { Instant } from './core/instant.ts'
+import type { ApplyProblem, Observation, PodSeen, ResolveSeen, TrafficSeen, Workload } from './core/observation.ts'
+import { candidateOf, type State } from './core/state.ts'
+import type { RevisionName } from './core/revision.ts'
+import { decodeState } from './core/status-codec.ts'
+import type { Scraper } from './evidence/scraper.ts'
+import { instantOf, isTerminating, podProblem, podSeen, resolveResultOf } from './pod-state.ts'
+
+/** What the caches hold of one ModelDeployment's children. */
+export interface CachedChildren {
+  readonly deployments: readonly V1Deployment[]
+  readonly services: readonly V1Service[]
+  readonly jobs: readonly V1Job[]
+  readonly pods: readonly V1Pod[]
+  readonly controllerRevisions: readonly V1ControllerRevision[]
+}
+
+/** What the operator remembers of one ModelDeployment between two looks; all of it may be lost without harm. */
+export interface Memory {
+  /** Latest evidence of each pod, for the day it vanishes. */
+  readonly readings: readonly Reading[]
+  /** What went wrong when the children were last applied. */
+  readonly applyProblems: readonly ApplyProblem[]
+}
+
+export const NO_MEMORY: Memory = { readings: [], applyProblems: [] }
+
+export interface Look {
+  readonly observation: Observation
+  /** Readings to remember until the next look. */
+  readonly readings: readonly Reading[]
+}
+
+/**
+ * All reads of one reconcile: caches, and the pods themselves where the rollout has a question for them. Nothing is decided here
+ * and nothing is written.
+ */
+export async function observe(
+  resource: ModelDeployment,
+  children: CachedChildren,
+  memory: Memory,
+  scraper: Scraper,
+): Promise<Look> {
+  const state = decodeState(resource.status)
+  const pods = children.pods.filter((pod) => !isTerminating(pod))
+  const evidence = await scraper.read(wantsEvidence(state) ? pods.flatMap(targetOf) : [])
+  const seen = pods.map((pod) => ({
+    revision: pod.metadata?.labels?.[REVISION_LABEL],
+    pod: withEvidence(podSeen(pod), evidence),
+  }))
+  const workloads = workloadsOf(children, seen)
+  const { traffic, readings } = trafficOf(state, workloads, memory.readings)
+  const observation: Observation = {
+    resource,
+    records: recordsOf(children.controllerRevisions),
+    workloads,
+    resolves: resolvesOf(children),
+    applyProblems: memory.applyProblems,
+    ...(traffic !== undefined && { traffic }),
+  }
+  return { observation, readings }
+}
+
+function targetOf(pod: V1Pod) {
+  const ip = pod.status?.podIP
+  const serves = pod.metadata?.labels?.[REVISION_LABEL] !== undefined
+  return ip === undefined || !serves ? [] : [{ uid: pod.metadata?.uid ?? '', ip, port: SERVER_PORT }]
+}
+
+function withEvidence(pod: PodSeen, evidence: ReadonlyMap<string, Evidence>): PodSeen {
+  const own = evidence.get(pod.uid)
+  return own === undefined ? pod : { ...pod, evidence: own }
+}
+
+function recordsOf(revisions: readonly V1ControllerRevision[]): ReadonlyMap<RevisionName, RevisionRecord> {
+  const records = revisions.flatMap((revision) => recordOf(revision) ?? [])
+  return new Map(records.map((record) => [record.revision, record]))
+}
+
+function workloadsOf(
+  children: CachedChildren,
+  pods: readonly { readonly revision: string | undefined; readonly pod: PodSeen }[],
+): ReadonlyMap<RevisionName, Workload> {
+  const byName = <T extends { metadata?: { name?: string } }>(objects: readonly T[]) =>
+    new Map(objects.map((each) => [each.metadata?.name, each]))
+  const deployments = byName(children.deployments)
+  const services = byName(children.services)
+  const revisions = new Set(
+    [...deployments.keys(), ...pods.map((each) => each.revision)].filter((each) => each !== undefined),
+  )
+  return new Map(
+    [...revisions].map((revision) => {
+      const desiredReplicas = deployments.has(revision) ? (deployments.get(revision)?.spec?.replicas ?? 1) : undefined
+      const clusterIP = services.get(revision)?.spec?.clusterIP
+      const workload: Workload = {
+        pods: pods.filter((each) => each.revision === revision).map((each) => each.pod),
+        ...(desiredReplicas !== undefined && { desiredReplicas }),
+        ...(clusterIP !== undefined && clusterIP !== 'None' && clusterIP !== '' && { clusterIP }),
+      }
+      return [revision, workload]
+    }),
+  )
+}
+
+function resolvesOf(children: CachedChildren): ReadonlyMap<RevisionName, ResolveSeen> {
+  return new Map(
+    children.jobs.flatMap((job) => {
+      const revision = job.metadata?.labels?.[RESOLVE_LABEL]
+      if (revision === undefined || job.metadata?.deletionTimestamp !== undefined) return []
+      const pods = children.pods.filter((pod) =>
+        pod.metadata?.ownerReferences?.some((owner) => owner.uid === job.metadata?.uid),
+      )
+      return [[revision, resolveSeen(job, pods)] as const]
+    }),
+  )
+}
+
+/** The pod's own words count, as soon as its container ended; a Job that failed without a pod to ask was interrupted. */
+function resolveSeen(job: V1Job, pods: readonly V1Pod[]): ResolveSeen {
+  for (const pod of pods) {
+    const result = resolveResultOf(pod)
+    if (result !== undefined) return { state: 'Finished', result, finishedAt: finishedAt(pod) }
+  }
+  const failed = job.status?.conditions?.find((condition) => condition.type === 'Failed' && condition.status === 'True')
+  if (failed !== undefined) {
+    const message = `the resolve Job failed: ${failed.message ?? failed.reason ?? 'no reason was given'}`
+    return {
+      state: 'Finished',
+      result: { ok: false, reason: 'Interrupted', message },
+      finishedAt: instantOf(failed.lastTransitionTime) ?? 0,
+    }
+  }
+  const problem = pods.map(podProblem).find((each) => each !== undefined)
+  return { state: 'Running', ...(problem !== undefined && { problem }) }
+}
+
+function finishedAt(pod: V1Pod): Instant {
+  return instantOf(pod.status?.containerStatuses?.[0]?.state?.terminated?.finishedAt) ?? 0
+}
+
+/** Sums of the plan in force over stable's pods, which are the ones that count for both sides. */
+function trafficOf(
+  state: State,
+  workloads: ReadonlyMap<RevisionName, Workload>,
+  previous: readonly Reading[],
+): { readonly traffic?: TrafficSeen; readonly readings: readonly Reading[] } {
+  const candidate = candidateOf(state.rollout)
+  const { stable, rollout, plan } = state
+  if (stable === undefined || candidate === undefined || rollout.phase !== 'Shifting') return { readings: [] }
+  // A pod that is not ready yet has answered nobody; one that no longer is has answers that count.
+  const pods = workloads.get(stable)?.pods.filter((pod) => pod.ready || pod.evidence !== undefined) ?? []
+  const sums = tally({
+    planId: plan.id,
+    revisions: [stable, candidate],
+    ...(rollout.departed !== undefined && { departed: rollout.departed }),
+    previous,
+    pods,
+  })
+  const samples = {
+    stable: sums.answers[stable] ?? NO_ANSWERS,
+    candidate: sums.answers[candidate] ?? NO_ANSWERS,
+    unread: sums.unread,
+  }
+  const anybodyLeft = sums.departed.instances.length > 0
+  return {
+    traffic: { planId: plan.id, samples, ...(anybodyLeft && { departed: sums.departed }) },
+    readings: sums.readings,
+  }
+}
