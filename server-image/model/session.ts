@@ -5,12 +5,20 @@
  * a promise, which costs each batch a turn of the event loop. One process loads one model, once: ONNX Runtime does not give
  * all memory of a session back (microsoft/onnxruntime#25325).
  */
-import { binding, initOrt } from 'onnxruntime-node/dist/binding.js'
+import { isMainThread } from 'node:worker_threads'
+import { binding } from 'onnxruntime-node/dist/binding.js'
 import type { ModelContract } from '../../protocol/resolve.ts'
-import { ModelError, oneLine } from './model-error.ts'
+import { ModelError, oneLine, quoted } from './model-error.ts'
 import { prepareModel, type PreparedModel, type PrepareOptions } from './prepare.ts'
 import type { Signature } from './signature.ts'
-import { datatypeOfRuntime, runtimeTypeOf, type Tensor, type TensorData, type Tensors } from './tensor.ts'
+import {
+  datatypeOfRuntime,
+  runtimeTypeOf,
+  type Datatype,
+  type Tensor,
+  type TensorData,
+  type Tensors,
+} from './tensor.ts'
 
 export interface LoadOptions extends PrepareOptions {
   /** Threads that one run may use; 1 by default, which is the fastest for small models and leaves the other cores to others. */
@@ -36,6 +44,28 @@ export interface LoadedModel {
 type NativeSession = InstanceType<typeof binding.InferenceSession>
 type NativeOptions = Parameters<NativeSession['loadModel']>[3]
 type NativeFeeds = Parameters<NativeSession['run']>[0]
+type NativeTensorConstructor = Parameters<typeof binding.initOrtOnce>[1]
+
+/** What the binding makes of each output. Bare, as the checks of the public Tensor class would cost more than a small model. */
+class NativeTensor {
+  readonly type: string
+  readonly data: TensorData
+  readonly dims: readonly number[]
+
+  constructor(type: string, data: TensorData, dims: readonly number[]) {
+    this.type = type
+    this.data = data
+    this.dims = dims
+  }
+}
+
+/** Every error is thrown as well, so a log line for each would only repeat it, once for each failing request. */
+const LOG_FATAL_ONLY = 4
+
+/** Only the first call in a process counts. */
+function initializeRuntime(): void {
+  binding.initOrtOnce(LOG_FATAL_ONLY, NativeTensor as unknown as NativeTensorConstructor, isMainThread)
+}
 
 /** @throws ModelError only. */
 export async function loadModel(options: LoadOptions): Promise<LoadedModel> {
@@ -45,6 +75,7 @@ export async function loadModel(options: LoadOptions): Promise<LoadedModel> {
 export function openSession(prepared: PreparedModel, intraOpThreads = 1): LoadedModel {
   const session = createNativeSession(prepared, intraOpThreads)
   const allOutputs = prepared.contract.outputs.map(({ name }) => name)
+  const knownOutputs = new Set(allOutputs)
   let isDisposed = false
   return {
     sha256: prepared.sha256,
@@ -54,6 +85,8 @@ export function openSession(prepared: PreparedModel, intraOpThreads = 1): Loaded
     notes: prepared.notes,
     run(feeds, outputs = allOutputs) {
       if (isDisposed) throw new Error('The model was disposed of.')
+      const unknown = outputs.find((name) => !knownOutputs.has(name))
+      if (unknown !== undefined) throw new Error(`The model has no output ${quoted(unknown)}.`)
       return runNative(session, feeds, outputs)
     },
     dispose() {
@@ -71,13 +104,13 @@ function createNativeSession(prepared: PreparedModel, intraOpThreads: number): N
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',
-    logSeverityLevel: 3,
+    logSeverityLevel: LOG_FATAL_ONLY,
     externalData: externalFiles.map((file) => ({ path: file.location, data: file.bytes })),
     // Threads that spin while they wait starve their neighbours in a pod with a CPU limit.
     extra: { session: { intra_op: { allow_spinning: '0' } } },
   }
   try {
-    initOrt()
+    initializeRuntime()
     const session = new binding.InferenceSession()
     session.loadModel(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength, options)
     return session
@@ -95,10 +128,10 @@ function createNativeSession(prepared: PreparedModel, intraOpThreads: number): N
 function runNative(session: NativeSession, feeds: Tensors, outputs: readonly string[]): Tensors {
   const nativeFeeds: Record<string, unknown> = {}
   for (const [name, { datatype, shape, data }] of Object.entries(feeds)) {
-    nativeFeeds[name] = { type: runtimeTypeOf(datatype), dims: shape, data, location: 'cpu' }
+    nativeFeeds[name] = { type: runtimeTypeOf(datatype), dims: shape, data: toNativeData(data), location: 'cpu' }
   }
   const fetches = Object.fromEntries(outputs.map((name) => [name, null]))
-  let results: ReturnType<NativeSession['run']>
+  let results: Readonly<Record<string, NativeTensor>>
   try {
     results = session.run(nativeFeeds as NativeFeeds, fetches, {})
   } catch (error) {
@@ -107,12 +140,22 @@ function runNative(session: NativeSession, feeds: Tensors, outputs: readonly str
   return Object.fromEntries(outputs.map((name) => [name, toTensor(name, results[name])]))
 }
 
-function toTensor(name: string, value: NativeFeeds[string] | undefined): Tensor {
+function toTensor(name: string, value: NativeTensor | undefined): Tensor {
   const datatype = value === undefined ? undefined : datatypeOfRuntime(value.type)
   if (value === undefined || datatype === undefined) {
     throw new Error(`ONNX Runtime returned no usable tensor for output ${name}.`)
   }
-  return { datatype, shape: value.dims, data: value.data }
+  return { datatype, shape: value.dims, data: fromNativeData(datatype, value.data) }
+}
+
+/** The binding knows no Float16Array (Node-API has none yet): such numbers cross as their bits. */
+function toNativeData(data: TensorData): TensorData {
+  return data instanceof Float16Array ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data
+}
+
+function fromNativeData(datatype: Datatype, data: TensorData): TensorData {
+  if (datatype !== 'FP16' || Array.isArray(data)) return data
+  return new Float16Array(data.buffer as ArrayBuffer, data.byteOffset, data.length)
 }
 
 /** ONNX Runtime's own words, without the source file and the C++ signature that it puts before them. */
