@@ -2,7 +2,7 @@
 import { rateBounds, sideOf } from './sequential.ts'
 
 /** Beyond this many requests a decision is called out of reach: an estimate that far ahead is worth nothing. */
-export const OUT_OF_REACH = 1e6
+const OUT_OF_REACH = 1e6
 
 /**
  * Requests that a candidate must answer, all of them well, before an error rate gate passes; more when some fail.
@@ -26,18 +26,20 @@ export function trialsToBoundQuantile(gate: { quantile: number; alpha: number })
  * `isDecided` must stay true once it is. Undefined when that is out of reach (a million), as when the candidate is at the very limit.
  */
 export function moreTrials(trials: number, isDecided: (scale: number) => boolean): number | undefined {
-  const needed = leastWhole((target) => target >= trials && isDecided(target / trials), trials + OUT_OF_REACH)
-  return needed === Infinity ? undefined : needed - trials
+  if (isDecided(1)) return 0
+  const more = leastWhole((extra) => isDecided((trials + extra) / trials))
+  return more === Infinity ? undefined : more
 }
 
 /** Least whole number from 1 on for which a condition holds that stays true once it is; Infinity when out of reach. */
-function leastWhole(holds: (n: number) => boolean, limit = OUT_OF_REACH): number {
+function leastWhole(holds: (n: number) => boolean): number {
+  let low = 0
   let high = 1
   while (!holds(high)) {
-    high *= 2
-    if (high > limit) return Infinity
+    if (high === OUT_OF_REACH) return Infinity
+    low = high
+    high = Math.min(2 * high, OUT_OF_REACH)
   }
-  let low = Math.floor(high / 2)
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2)
     if (holds(middle)) high = middle
