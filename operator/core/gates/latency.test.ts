@@ -122,6 +122,14 @@ describe('judgeLatency', () => {
     })
   })
 
+  test('a limit of one bucket passes an equal candidate in whichever bucket both are', () => {
+    const verdicts = [1, 2, 3, 5, 8, 13, 21, 34, 55, 89].map((ms) => {
+      const alike = took({ [ms]: 2000 })
+      return judge({ stable: alike, candidate: alike, limits: { maxRatio: 1.1 } }).verdict
+    })
+    expect(new Set(verdicts)).toEqual(new Set(['Pass']))
+  })
+
   const spreads = fc.dictionary(fc.constantFrom('1', '2', '5', '10', '30', '100'), fc.integer({ min: 1, max: 3000 }), {
     minKeys: 1,
   })

@@ -20,6 +20,9 @@ import type {
 import { gateReport } from './verdict.ts'
 import { about, brief, milliseconds, outlook, rounded, roundedOrNull } from './wording.ts'
 
+/** Ratios of bucket edges are powers of 1.1 but for the last bits; a limit of 1.1 or 1.21 must not hang on those. */
+const ROUNDING = 1 + 1e-9
+
 interface Comparison {
   readonly candidate: Histogram
   readonly stable: Histogram
@@ -71,9 +74,10 @@ function find(comparison: Comparison, scale: number): Finding {
     ratio,
   })
   const ignoreBelowSeconds = (limits.ignoreBelowMs ?? 0) / 1000
-  const isRatioFine = ratio.upper <= limits.maxRatio
+  const maxRatio = limits.maxRatio * ROUNDING
+  const isRatioFine = ratio.upper <= maxRatio
   const isFastEnough = candidate.upperSeconds <= ignoreBelowSeconds
-  if (ratio.lower > limits.maxRatio && candidate.lowerSeconds > ignoreBelowSeconds) return found('Fail', 'Ratio')
+  if (ratio.lower > maxRatio && candidate.lowerSeconds > ignoreBelowSeconds) return found('Fail', 'Ratio')
   if (isRatioFine || isFastEnough) {
     if (candidate.trials * scale < terms.minSamples) return found('Inconclusive', 'FewSamples')
     return found('Pass', isRatioFine ? 'Ratio' : 'FastEnough')
