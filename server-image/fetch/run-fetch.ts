@@ -1,0 +1,80 @@
+/** The `fetch` subcommand: fetches, judges the model if asked to, and leaves the answer where the operator reads it. */
+import { writeFile } from 'node:fs/promises'
+import {
+  TERMINATION_MESSAGE_MAX_BYTES,
+  type Resolved,
+  type ResolveFailure,
+  type ResolveResult,
+} from '../../protocol/resolve.ts'
+import { fitContract, jsonBytes } from '../model/contract.ts'
+import { ModelError } from '../model/model-error.ts'
+import { prepareModel } from '../model/prepare.ts'
+import { openSession } from '../model/session.ts'
+import { warmUp } from '../model/warm-up.ts'
+import { toFailure } from './fetch-error.ts'
+import { fetchModel, type FetchOptions, type FetchResult } from './fetch-model.ts'
+import { redactUri } from './source.ts'
+
+export interface FetchArguments extends FetchOptions {
+  /** Also checks that the model can be served, and answers with its contract. */
+  readonly inspect: boolean
+  /** Where Kubernetes collects a container's last words. */
+  readonly terminationLog?: string
+  readonly log: (line: string) => void
+}
+
+/** Returns the exit code: 0 when the file is in its place (and, with `inspect`, can be served), else 1. */
+export async function runFetch(args: FetchArguments): Promise<0 | 1> {
+  const { log, terminationLog } = args
+  const result = await resolveModel(args)
+  if (!result.ok) log(`${result.reason}: ${result.message}`)
+  // Without `inspect` there is no contract, so success has nothing to say.
+  if (terminationLog !== undefined && (args.inspect || !result.ok)) {
+    await writeFile(terminationLog, JSON.stringify(result)).catch((error: unknown) => {
+      log(`${terminationLog} cannot be written: ${(error as Error).message}`)
+    })
+  }
+  return result.ok ? 0 : 1
+}
+
+async function resolveModel(args: FetchArguments): Promise<ResolveResult | { readonly ok: true }> {
+  try {
+    const fetched = await fetchModel(args)
+    args.log(
+      `Fetched ${redactUri(fetched.uri)}: ${fetched.sizeBytes} bytes, sha256 ${fetched.sha256}${versionNote(fetched)}`,
+    )
+    return args.inspect ? await judge(fetched, args.log) : { ok: true }
+  } catch (error) {
+    return toFailure(error) satisfies ResolveFailure
+  }
+}
+
+/** Loads the model for real and runs it once, so that a bad file fails here and not in a serving pod. */
+async function judge({ uri, path, sha256, sizeBytes }: FetchResult, log: (line: string) => void): Promise<Resolved> {
+  const prepared = await prepareModel({ path, expectedSha256: sha256 })
+  prepared.notes.forEach(log)
+  const model = openSession(prepared)
+  const warm = warmUp(model)
+  model.dispose()
+  if (warm.outcome === 'failed') {
+    throw new ModelError(
+      'InvalidModel',
+      `The model loads but does not compute: ${warm.reason}. Check it with onnxruntime in Python and export it again.`,
+    )
+  }
+  log(warm.outcome === 'ran' ? 'The model loads and computes.' : `The model loads; it was not run. ${warm.reason}`)
+  return fitResult({ ok: true, uri, sha256, sizeBytes, contract: model.contract })
+}
+
+/** Cuts the contract so that the whole answer fits a termination message. */
+export function fitResult(resolved: Resolved): Resolved {
+  const frameBytes = jsonBytes({ ...resolved, contract: {} })
+  return { ...resolved, contract: fitContract(resolved.contract, TERMINATION_MESSAGE_MAX_BYTES - frameBytes) }
+}
+
+function versionNote({ etag, lastModified }: FetchResult): string {
+  return [
+    etag === undefined ? '' : `, ETag ${etag}`,
+    lastModified === undefined ? '' : `, last modified ${lastModified}`,
+  ].join('')
+}
