@@ -568,6 +568,12 @@ export interface ModelDeploymentStatus {
       }
     }[]
     /**
+     * Answers of stable in the step before, for a step that leaves it no requests.
+     */
+    baseline?: {
+      [k: string]: unknown
+    }
+    /**
      * Last counters of pods that vanished during this step.
      */
     departed?: {

@@ -1,3 +1,4 @@
+import type { Answers } from '../../protocol/evidence.ts'
 import type { GateReport } from './gates/verdict.ts'
 import type { DepartedTotals } from './gates/samples.ts'
 import type { StepSpec } from '../api/resource.ts'
@@ -58,6 +59,8 @@ export interface Shifting extends Attempt {
   readonly approved: boolean
   /** When the verdicts in `gates` were drawn. */
   readonly judgedAt?: Instant
+  /** Stable's answers in the step before, for a step that leaves stable no requests to compare with. */
+  readonly baseline?: Answers
   /** Last counters of pods that vanished during this step. */
   readonly departed?: DepartedTotals
 }

@@ -1,3 +1,4 @@
+import type { Answers } from '../../protocol/evidence.ts'
 import type { ModelDeploymentStatus } from '../api/resource.ts'
 import type { DepartedTotals } from './gates/samples.ts'
 import type { GateReport } from './gates/verdict.ts'
@@ -90,6 +91,7 @@ function encodePhase(rollout: ActiveRollout): Partial<RolloutStatus> {
     ...(rollout.approved && { approved: true }),
     ...(rollout.acknowledgedAt !== undefined && { acknowledgedAt: formatInstant(rollout.acknowledgedAt) }),
     ...(rollout.judgedAt !== undefined && { judgedAt: formatInstant(rollout.judgedAt) }),
+    ...(rollout.baseline !== undefined && { baseline: { ...rollout.baseline } }),
     ...(rollout.departed !== undefined && { departed: { ...rollout.departed } }),
   }
 }
@@ -179,6 +181,7 @@ function decodePhase(rollout: RolloutStatus, attempt: Attempt): Rollout {
         approved: rollout.approved ?? false,
         ...(acknowledgedAt !== undefined && { acknowledgedAt }),
         ...(judgedAt !== undefined && { judgedAt }),
+        ...(rollout.baseline !== undefined && { baseline: rollout.baseline as unknown as Answers }),
         ...(rollout.departed !== undefined && { departed: rollout.departed as unknown as DepartedTotals }),
       }
     }

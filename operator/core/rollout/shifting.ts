@@ -42,7 +42,7 @@ function acknowledge(state: State, rollout: Shifting, at: Situation): State {
 }
 
 function judged(state: State, rollout: Acknowledged, at: Situation): State {
-  const gates = verdicts(rollout, at)
+  const gates = verdicts(rollout, state.plan.id, at)
   const departed = at.seen.traffic?.departed
   const current: Acknowledged = {
     ...rollout,
@@ -89,11 +89,13 @@ function awaitApproval(state: State, rollout: Acknowledged, at: Situation): Stat
 }
 
 /** A share of zero has no requests to ask about. */
-function verdicts(rollout: Shifting, at: Situation): readonly GateReport[] {
+function verdicts(rollout: Shifting, planId: number, at: Situation): readonly GateReport[] {
   const { traffic } = at.seen
   if ((rollout.steps[rollout.step]?.weight ?? 0) === 0) return []
-  if (traffic === undefined) return rollout.gates
-  return judgeGates(at.policy.gates, traffic.samples, { minSamples: at.policy.minSamples, steps: rollout.steps.length })
+  if (traffic === undefined || traffic.planId !== planId) return rollout.gates
+  const samples =
+    rollout.baseline === undefined ? traffic.samples : { ...traffic.samples, earlierStable: rollout.baseline }
+  return judgeGates(at.policy.gates, samples, { minSamples: at.policy.minSamples, steps: rollout.steps.length })
 }
 
 /** Keeps the reports that status already has while they say the same, so that growing counters do not mean a write each look. */

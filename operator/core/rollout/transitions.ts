@@ -38,8 +38,10 @@ export function begin(state: State, at: Situation): State {
   }
 }
 
-/** -> Shifting at a step. Every step is a new plan, so its evidence starts at zero. */
+/** -> Shifting at a step. Every step is a new plan, so its evidence starts at zero; only a step that leaves stable no requests keeps a baseline. */
 export function toStep(state: State, rollout: ActiveRollout, step: number, at: Situation): State {
+  const stableAnswers = at.seen.traffic?.samples.stable
+  const baseline = rollout.steps[step]?.weight === 100 && stableAnswers !== undefined ? { baseline: stableAnswers } : {}
   const shifting: Shifting = {
     ...attemptOf(rollout),
     phase: 'Shifting',
@@ -48,6 +50,7 @@ export function toStep(state: State, rollout: ActiveRollout, step: number, at: S
     since: at.now,
     progressedAt: at.now,
     gates: [],
+    ...baseline,
   }
   return {
     ...withoutHold(state),
