@@ -1,6 +1,7 @@
 """Makes the models in this folder, and expected.json: what Python's ONNX Runtime answers for a few rows of each.
 
-    python -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/python make_testdata.py
+    python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/python make_testdata.py
+    prettier --write expected.json
 
 Everything is seeded, so running it again with the same versions gives the same answers. The scikit-learn models are
 exported with no options, as most people export them: classifiers end in a ZipMap.
@@ -14,8 +15,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pandas as pd
+import skl2onnx
 from onnx import TensorProto, helper, numpy_helper
-from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
@@ -89,6 +90,11 @@ def zipped(name, key_type=TensorProto.INT64):
 
 def initializer(name, values, dtype=np.float32):
     return numpy_helper.from_array(np.asarray(values, dtype=dtype), name)
+
+
+def convert_sklearn(model, **arguments):
+    # Without a name the graph gets a random one, and the file another digest with every run.
+    return skl2onnx.convert_sklearn(model, name="graph", **arguments)
 
 
 def scikit_models():
@@ -203,6 +209,7 @@ def network_models():
     external = graph_model(nodes, [tensor("x", ["batch", 20])], [tensor("scores", ["batch", 3])], weights)
     onnx.save_model(external, str(FOLDER / "external.onnx"), save_as_external_data=True, location="external.weights",
                     size_threshold=0)
+    (FOLDER / "external.weights").chmod(0o644)
     save("external", (FOLDER / "external.onnx").read_bytes(), {"x": x})
 
 
