@@ -24,22 +24,14 @@ export interface PodFacts {
 }
 
 export function examplePod(name: string, facts: PodFacts = {}): Pod {
-  const { phase = 'Running', ready = true, node = 'node-1', created = T0, labels = { app: 'web' } } = facts
+  const { phase = 'Running', ready = true, node = 'node-1', created = T0, restarts = 0 } = facts
+  const lastTransitionTime = timestamp(facts.readySince ?? created)
+  const state =
+    facts.finishedAt === undefined ? {} : { state: { terminated: { finishedAt: timestamp(facts.finishedAt) } } }
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: {
-      name,
-      namespace: 'default',
-      uid: `uid-${name}`,
-      resourceVersion: '1',
-      creationTimestamp: timestamp(created),
-      labels,
-      ...(facts.annotations === undefined ? {} : { annotations: facts.annotations }),
-      ...(facts.finalizers === undefined ? {} : { finalizers: facts.finalizers }),
-      ...(facts.deleting === true ? { deletionTimestamp: timestamp(created) } : {}),
-      ...(facts.owner === undefined ? {} : { ownerReferences: [{ ...facts.owner, controller: true }] }),
-    },
+    metadata: podMeta(name, facts),
     spec: {
       containers: [{ name: 'main', ports: [{ name: 'http', containerPort: 8080 }] }],
       ...(node === '' ? {} : { nodeName: node }),
@@ -48,19 +40,25 @@ export function examplePod(name: string, facts: PodFacts = {}): Pod {
       phase,
       startTime: timestamp(created),
       podIP: facts.ip ?? '10.0.0.1',
-      conditions: [
-        { type: 'Ready', status: ready ? 'True' : 'False', lastTransitionTime: timestamp(facts.readySince ?? created) },
-      ],
-      containerStatuses: [
-        {
-          name: 'main',
-          restartCount: facts.restarts ?? 0,
-          ...(facts.finishedAt === undefined
-            ? {}
-            : { state: { terminated: { finishedAt: timestamp(facts.finishedAt) } } }),
-        },
-      ],
+      conditions: [{ type: 'Ready', status: ready ? 'True' : 'False', lastTransitionTime }],
+      containerStatuses: [{ name: 'main', restartCount: restarts, ...state }],
     },
+  }
+}
+
+function podMeta(name: string, facts: PodFacts): Pod['metadata'] {
+  const { created = T0, labels = { app: 'web' } } = facts
+  return {
+    name,
+    namespace: 'default',
+    uid: `uid-${name}`,
+    resourceVersion: '1',
+    creationTimestamp: timestamp(created),
+    labels,
+    ...(facts.annotations === undefined ? {} : { annotations: facts.annotations }),
+    ...(facts.finalizers === undefined ? {} : { finalizers: facts.finalizers }),
+    ...(facts.deleting === true ? { deletionTimestamp: timestamp(created) } : {}),
+    ...(facts.owner === undefined ? {} : { ownerReferences: [{ ...facts.owner, controller: true }] }),
   }
 }
 

@@ -151,7 +151,7 @@ describe('an autoscaler', () => {
         { ScalingActive: 'False FailedGetExternalMetric' },
       ],
     ]
-  test.each(cases)('%s', (_name, spec, seen, scaleTo, expected) => {
+  test.each(cases)('%s', (...[, spec, seen, scaleTo, expected]) => {
     const plan = look(autoscaler(spec), seen)
     expect(plan.scaleTo).toBe(scaleTo)
     expect(conditions(plan)).toMatchObject(expected)
@@ -214,11 +214,8 @@ describe('an autoscaler', () => {
   test('never leaves its bounds', () => {
     fc.assert(
       fc.property(
-        fc.integer({ min: 1, max: 5 }),
-        fc.nat(10),
-        fc.integer({ min: 1, max: 30 }),
-        fc.nat(1000),
-        (minReplicas, extra, replicas, cpu) => {
+        fc.tuple(fc.integer({ min: 1, max: 5 }), fc.nat(10), fc.integer({ min: 1, max: 30 }), fc.nat(1000)),
+        ([minReplicas, extra, replicas, cpu]) => {
           const { status } = look(autoscaler({ minReplicas, maxReplicas: minReplicas + extra }), { replicas, cpu })
           expect(status.desiredReplicas).toBeGreaterThanOrEqual(minReplicas)
           expect(status.desiredReplicas).toBeLessThanOrEqual(minReplicas + extra)

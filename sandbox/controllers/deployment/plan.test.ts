@@ -96,7 +96,7 @@ describe('the bounds of a rolling update', () => {
     [3, '100%', 5, 3, 3],
   ])(
     '%p replicas, surge %p, unavailable %p: %p more and %p fewer',
-    (replicas, maxSurge, maxUnavailable, surge, unavailable) => {
+    (...[replicas, maxSurge, maxUnavailable, surge, unavailable]) => {
       const bounds = boundsOf(
         exampleDeployment({
           replicas,

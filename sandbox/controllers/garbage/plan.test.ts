@@ -30,7 +30,7 @@ function verdict(of: Node, states: Record<string, OwnerState>, dependents: Node[
 
 describe('garbage collection', () => {
   const child = node('child', { owners: ['a'], blocks: true })
-  const cases: [string, Verdict, string | Verdict['kind']][] = [
+  const cases: [string, Verdict, Verdict['kind']][] = [
     ['keeps what nobody owns', verdict(node('x'), {}), 'keep'],
     ['keeps what a living object owns', verdict(node('x', { owners: ['a'] }), { a: 'solid' }), 'keep'],
     ['deletes what only vanished objects own', verdict(node('x', { owners: ['a', 'b'] }), {}), 'delete'],
