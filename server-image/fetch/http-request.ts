@@ -41,7 +41,7 @@ export async function get({ url, headers, policy, signal }: Get): Promise<Incomi
     response.destroy()
     if (redirects === MAX_REDIRECTS) {
       throw new FetchError(
-        'Unreachable',
+        'InvalidArgument',
         `${redactUri(url.href)} redirects more than ${MAX_REDIRECTS} times; use the final URL.`,
       )
     }

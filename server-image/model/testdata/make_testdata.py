@@ -207,6 +207,7 @@ def network_models():
     save("dynamic_image", image, {"image": random.rand(1, 3, 4, 5).astype(np.float32)})
 
     external = graph_model(nodes, [tensor("x", ["batch", 20])], [tensor("scores", ["batch", 3])], weights)
+    (FOLDER / "external.weights").unlink(missing_ok=True)
     onnx.save_model(external, str(FOLDER / "external.onnx"), save_as_external_data=True, location="external.weights",
                     size_threshold=0)
     (FOLDER / "external.weights").chmod(0o644)
