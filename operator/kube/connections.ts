@@ -1,0 +1,91 @@
+import { Agent as HttpAgent, type AgentOptions } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import type { Identity, TlsMaterial } from './credentials.ts'
+import { TransportError } from './errors.ts'
+
+/** Calls end soon; streams (watches, logs) hold a connection each. */
+export type Purpose = 'call' | 'stream'
+
+export interface Connections {
+  /** The pool for this identity. A rotated certificate or a moved server gets new connections; the old ones finish their work. */
+  agentFor(identity: Identity, purpose: Purpose): HttpAgent
+  close(): void
+}
+
+/** Shorter than the 90 s after which an API server closes an idle connection, so that we never write into one that is closing. */
+const IDLE_MS = 60_000
+/** The kernel probes silent connections, which a NAT or a load balancer forgets. */
+const PROBE_AFTER_MS = 30_000
+
+interface Pool {
+  readonly fingerprint: string
+  readonly agents: Readonly<Record<Purpose, HttpAgent>>
+}
+
+/** Pools of kept-alive connections, bounded for each purpose. */
+export function createConnections(bounds: { maxSockets: number; maxStreams: number }): Connections {
+  let pool: Pool | undefined
+  let isClosed = false
+  const fingerprints = new WeakMap<Identity, string>()
+
+  function fingerprintOf(identity: Identity): string {
+    const known = fingerprints.get(identity) ?? fingerprint(identity)
+    fingerprints.set(identity, known)
+    return known
+  }
+
+  return {
+    agentFor(identity, purpose) {
+      if (isClosed) throw new TransportError('aborted', 'the transport is closed')
+      const wanted = fingerprintOf(identity)
+      if (pool?.fingerprint !== wanted) {
+        retire(pool)
+        pool = {
+          fingerprint: wanted,
+          agents: { call: agent(identity, bounds.maxSockets), stream: agent(identity, bounds.maxStreams) },
+        }
+      }
+      return pool.agents[purpose]
+    },
+    close() {
+      isClosed = true
+      pool?.agents.call.destroy()
+      pool?.agents.stream.destroy()
+    },
+  }
+}
+
+function agent(identity: Identity, maxSockets: number): HttpAgent {
+  const options: AgentOptions & { proxyEnv?: Record<string, string> } = {
+    keepAlive: true,
+    keepAliveMsecs: PROBE_AFTER_MS,
+    maxSockets,
+    maxFreeSockets: maxSockets,
+    scheduling: 'lifo',
+    timeout: IDLE_MS,
+    ...(identity.proxyUrl !== undefined && { proxyEnv: proxyEnv(identity.proxyUrl) }),
+  }
+  return identity.server.protocol === 'https:'
+    ? new HttpsAgent({ ...options, ...identity.tls })
+    : new HttpAgent(options)
+}
+
+function proxyEnv(proxyUrl: string): Record<string, string> {
+  if (!proxyUrl.startsWith('http')) {
+    throw new TransportError('connection', `proxy-url ${proxyUrl} is not supported: only http and https proxies are`)
+  }
+  return { HTTP_PROXY: proxyUrl, HTTPS_PROXY: proxyUrl }
+}
+
+/** Idle connections end now, busy ones when their answer is complete. */
+function retire(pool: Pool | undefined): void {
+  for (const each of Object.values(pool?.agents ?? {})) {
+    each.maxFreeSockets = 0
+    for (const sockets of Object.values(each.freeSockets)) sockets?.forEach((socket) => socket.destroy())
+  }
+}
+
+function fingerprint({ server, tls, proxyUrl }: Identity): string {
+  const { ca, cert, key, servername, rejectUnauthorized } = tls satisfies TlsMaterial
+  return JSON.stringify([server.origin, proxyUrl, servername, rejectUnauthorized, ...[ca, cert, key].map(String)])
+}
