@@ -1,0 +1,34 @@
+import { pathToFileURL } from 'node:url'
+import { join } from 'node:path'
+import type { ModelDeploymentSpec } from '../../operator/api/resource.ts'
+
+export const NAME = 'biopsy'
+export const NAMESPACE = 'default'
+const MODELS = join(import.meta.dirname, '../biopsy/models')
+
+/** The policy that all four versions are rolled out under. Holds are seconds where production has minutes; nothing else is special. */
+export const POLICY = {
+  steps: [
+    { weight: 10, hold: '7s' },
+    { weight: 50, hold: '5s' },
+    { weight: 100, hold: '3s' },
+  ],
+  gates: [
+    { name: 'errors', errorRate: { maxIncrease: 0.05 } },
+    { name: 'latency', latency: { quantile: 0.9, maxRatio: 3, ignoreBelowMs: 50 } },
+  ],
+  minSamples: 100,
+  progressDeadline: '60s',
+  scaleDownDelay: '30s',
+} satisfies ModelDeploymentSpec['rollout']
+
+/** The resource with one of the models of `examples/biopsy`. */
+export function modelDeployment(version: 'v1' | 'v2' | 'v3' | 'v4') {
+  const spec: ModelDeploymentSpec = {
+    model: { uri: pathToFileURL(join(MODELS, `${version}.onnx`)).href, version },
+    scaling: { replicas: 2 },
+    service: { port: 8000 },
+    rollout: POLICY,
+  }
+  return { apiVersion: 'penstock.dev/v1alpha1', kind: 'ModelDeployment', metadata: { name: NAME, namespace: NAMESPACE }, spec }
+}
