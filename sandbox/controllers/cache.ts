@@ -73,6 +73,12 @@ export class Cache<T extends KubeObject> {
     this.#store(keyOf(object), current, { ...current, metadata: { ...current.metadata, deletionTimestamp } })
   }
 
+  /** A write found that the object is gone, which the watch may have missed. */
+  forget(object: T): void {
+    const before = this.#objects.get(keyOf(object))
+    if (before?.metadata.uid === object.metadata.uid) this.seenGone(before)
+  }
+
   #put(object: T): void {
     const key = keyOf(object)
     const before = this.#objects.get(key)
@@ -112,9 +118,12 @@ export class Cache<T extends KubeObject> {
 
 /** `namespace/name`, or `name` of a cluster-scoped object. */
 export function keyOf({ metadata }: KubeObject): string {
-  return metadata.namespace === undefined || metadata.namespace === ''
-    ? metadata.name
-    : `${metadata.namespace}/${metadata.name}`
+  return keyIn(metadata.namespace, metadata.name)
+}
+
+/** The key of the object of this name in this namespace. */
+export function keyIn(namespace: string | undefined, name: string): string {
+  return namespace === undefined || namespace === '' ? name : `${namespace}/${name}`
 }
 
 function versionOf({ metadata }: KubeObject): bigint {

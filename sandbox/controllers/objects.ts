@@ -242,3 +242,7 @@ export interface Namespace extends KubeObject {
   spec?: { finalizers?: string[] }
   status?: { phase?: string; conditions?: Condition[] }
 }
+
+export interface ConfigMap extends KubeObject {
+  data?: Record<string, string>
+}

@@ -6,8 +6,7 @@ function node(
   facts: { owners?: string[]; finalizers?: string[]; isDeleting?: boolean; blocks?: boolean } = {},
 ): Node {
   return {
-    path: `/${uid}`,
-    kind: 'Thing',
+    resource: { group: '', version: 'v1', kind: 'Thing', plural: 'things', namespaced: true },
     name: uid,
     namespace: 'default',
     uid,

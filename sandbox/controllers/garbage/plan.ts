@@ -1,3 +1,4 @@
+import type { Resource } from '../../../operator/kube/resource.ts'
 import type { OwnerReference } from '../objects.ts'
 
 export const FOREGROUND_FINALIZER = 'foregroundDeletion'
@@ -5,9 +6,7 @@ export const ORPHAN_FINALIZER = 'orphan'
 
 /** What the collector keeps of every object: who it is and who owns it. */
 export interface Node {
-  /** Path of the object in the API. */
-  readonly path: string
-  readonly kind: string
+  readonly resource: Resource
   readonly name: string
   readonly namespace: string | undefined
   readonly uid: string

@@ -1,0 +1,84 @@
+import { keyIn, keyOf } from '../cache.ts'
+import { claimObjects } from '../claiming.ts'
+import type { Controller } from '../controller.ts'
+import type { Job, NewObject, Pod } from '../objects.ts'
+import { controllerOf } from '../ownership.ts'
+import { createPods, podFrom } from '../pod-creation.ts'
+import { isEmptySelector, matches } from '../selector.ts'
+import type { World } from '../world.ts'
+import { JOB, isTracked, planJob, TRACKING_FINALIZER } from './plan.ts'
+
+const CONTROLLER = 'kubernetes.io/job-controller'
+
+/** Runs each Job's pods to completion. `backoffBaseMs` is the wait after the first failure. */
+export function jobController(world: World, backoffBaseMs: number): Controller {
+  const { jobs, pods } = world
+  return {
+    name: 'job',
+    watch(enqueue) {
+      jobs.cache.subscribe(({ before, after }) => {
+        const object = after ?? before
+        if (object !== undefined) enqueue(keyOf(object))
+      })
+      pods.cache.subscribe(({ before, after }) => {
+        for (const key of ownersOf(world, before, after)) enqueue(key)
+      })
+    },
+    async sync(key) {
+      const job = jobs.cache.get(key)
+      await releaseOrphans(world, key, job)
+      const isOurs = (job?.spec.managedBy ?? CONTROLLER) === CONTROLLER
+      return job === undefined || !isOurs ? undefined : syncJob(world, job, backoffBaseMs)
+    },
+  }
+}
+
+function ownersOf({ jobs }: World, ...states: (Pod | undefined)[]): Set<string> {
+  const keys = new Set<string>()
+  for (const pod of states.filter((state) => state !== undefined)) {
+    const controller = controllerOf(pod)
+    if (controller?.kind === 'Job') keys.add(keyIn(pod.metadata.namespace, controller.name))
+    if (controller !== undefined) continue
+    for (const job of jobs.cache.inNamespace(pod.metadata.namespace)) {
+      if (selects(job, pod)) keys.add(keyOf(job))
+    }
+  }
+  return keys
+}
+
+function selects(job: Job, pod: Pod): boolean {
+  return !isEmptySelector(job.spec.selector) && matches(job.spec.selector, pod.metadata.labels)
+}
+
+/** A pod whose Job is gone is counted by nobody: its finalizer must not keep it. */
+async function releaseOrphans({ pods }: World, key: string, job: Job | undefined): Promise<void> {
+  const [namespace] = key.split('/')
+  const orphans = pods.cache.inNamespace(namespace).filter((pod) => {
+    const controller = controllerOf(pod)
+    const isOfThisName = controller?.kind === 'Job' && keyIn(pod.metadata.namespace, controller.name) === key
+    return isTracked(pod) && isOfThisName && controller.uid !== job?.metadata.uid
+  })
+  for (const pod of orphans) await pods.removeFinalizer(pod, TRACKING_FINALIZER)
+}
+
+async function syncJob(world: World, job: Job, backoffBaseMs: number): Promise<number | undefined> {
+  const { jobs, pods, nowMs } = world
+  const isNamed = (pod: Pod): boolean => controllerOf(pod)?.uid === job.metadata.uid
+  const matching = (pod: Pod): boolean => (isEmptySelector(job.spec.selector) ? isNamed(pod) : selects(job, pod))
+  const owned = await claimObjects(job, JOB, { collection: pods, matches: matching })
+  const plan = planJob({ job, pods: owned }, backoffBaseMs, nowMs())
+  if (plan.expired) {
+    await jobs.remove(job, { propagation: 'Foreground' })
+    return undefined
+  }
+  await createPods(pods, trackedPod(job), plan.create)
+  for (const pod of plan.remove) await pods.remove(pod)
+  await jobs.updateStatus(job, plan.status)
+  for (const pod of plan.untrack) await pods.removeFinalizer(pod, TRACKING_FINALIZER)
+  return plan.lookAgainAt
+}
+
+function trackedPod(job: Job): NewObject<Pod> {
+  const pod = podFrom(job.spec.template, job, JOB)
+  return { ...pod, metadata: { ...pod.metadata, finalizers: [...(pod.metadata.finalizers ?? []), TRACKING_FINALIZER] } }
+}
