@@ -132,6 +132,33 @@ describe('inspect refuses', () => {
   })
 })
 
+describe('inspect reads on, as any protobuf reader does, past', () => {
+  const shaped = (...sizes: number[]) => {
+    const shape = Buffer.concat(sizes.map((size) => field(1, varint(1, size))))
+    const tensor = Buffer.concat([varint(1, 1), field(2, shape)])
+    return field(12, Buffer.concat([field(1, Buffer.from('y')), field(2, field(1, tensor))]))
+  }
+
+  test('fields of another wire type than theirs', () => {
+    const odd = Buffer.concat([field(1, Buffer.from('text')), varint(2, 3), varint(7, 1), varint(8, 1), varint(14, 1)])
+    expect(inspectBytes(Buffer.concat([odd, model(field(7, output))]))).toMatchObject({ irVersion: 10, opsets: {} })
+  })
+
+  test('fields that it does not know, groups among them', () => {
+    const group = new BinaryWriter()
+      .tag(900, WireType.StartGroup)
+      .tag(1, WireType.Varint)
+      .int64(5)
+      .tag(900, WireType.EndGroup)
+    expect(inspectBytes(Buffer.concat([model(field(7, output)), group.finish()])).outputs).toHaveLength(1)
+  })
+
+  test('dimensions of no size, which may vary', () => {
+    const [value] = inspectBytes(model(field(7, shaped(0, -1, 5)))).outputs
+    expect(value?.type).toMatchObject({ kind: 'tensor', shape: [-1, -1, 5] })
+  })
+})
+
 /** All that is done with a model's bytes before ONNX Runtime gets them. */
 function readThrough(bytes: Uint8Array): ModelSummary {
   const summary = inspectBytes(bytes)

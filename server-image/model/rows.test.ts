@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import { feedsOf, outputsOf, predictionsOf, rowProblem, type Prediction, type Row } from './rows.ts'
 import { loadModel, type LoadedModel } from './session.ts'
 import type { TabularSignature } from './signature.ts'
+import type { Tensors } from './tensor.ts'
 
 async function load(name: string): Promise<{ model: LoadedModel; signature: TabularSignature }> {
   const model = await loadModel({ path: join(import.meta.dirname, 'testdata', `${name}.onnx`) })
@@ -61,6 +62,23 @@ describe('rows are predicted', () => {
     expect(low).toMatchObject({ prediction: 0 })
     expect(high).toMatchObject({ prediction: 1 })
     expect(high?.probability).toBeCloseTo(1 / (1 + Math.exp(-2)))
+  })
+
+  test("with the probability of the class that the model's label names, be it the largest or not", async () => {
+    const { signature } = await load('text_labels')
+    const outputs: Tensors = {
+      output_label: { datatype: 'BYTES', shape: [1], data: ['red'] },
+      output_probability: { datatype: 'FP32', shape: [1, 3], data: new Float32Array([0.5, 0.25, 0.25]) },
+    }
+    expect(predictionsOf(signature, outputs, 1)).toEqual([
+      { prediction: 'red', probability: 0.25, probabilities: [0.5, 0.25, 0.25] },
+    ])
+  })
+
+  test('never when the outputs are not one for each row', async () => {
+    const { model, signature } = await load('forest20')
+    const outputs = model.run(feedsOf(signature, [new Array<number>(20).fill(0)]))
+    expect(() => predictionsOf(signature, outputs, 2)).toThrow('answered 2 rows with output output_label of shape [1]')
   })
 
   test('as numbers by a regression', async () => {

@@ -84,7 +84,6 @@ export function openSession(prepared: PreparedModel, intraOpThreads = 1): Loaded
     signature: prepared.signature,
     notes: prepared.notes,
     run(feeds, outputs = allOutputs) {
-      if (isDisposed) throw new Error('The model was disposed of.')
       const unknown = outputs.find((name) => !knownOutputs.has(name))
       if (unknown !== undefined) throw new Error(`The model has no output ${quoted(unknown)}.`)
       return runNative(session, feeds, outputs)

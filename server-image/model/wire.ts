@@ -12,8 +12,8 @@ export interface ReadBudget {
   fields: number
 }
 
-/** About eight seconds of reading; the largest tree ensembles in use have a tenth of it. */
-export const MAX_FIELDS = 100_000_000
+/** About twenty seconds of reading: what a tree ensemble of 2 GiB has. The largest in use have a tenth of it. */
+export const MAX_FIELDS = 500_000_000
 
 /** Takes the field's value from the reader, or returns false and has moved nothing. */
 export type FieldHandler = (reader: BinaryReader, wireType: WireType) => boolean
