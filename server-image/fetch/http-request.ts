@@ -117,7 +117,7 @@ export function asFetchFailure(error: unknown, url: URL): FetchError | PassingFa
   if (/CERT|SIGNATURE|SELF_SIGNED|UNABLE_TO_GET_ISSUER/.test(code)) {
     return new FetchError(
       'Forbidden',
-      `The certificate of ${url.host} is not trusted (${code}); mount its CA and name it in NODE_EXTRA_CA_CERTS.`,
+      `The certificate of ${url.host} is not trusted (${code}); mount its CA and name it in NODE_EXTRA_CA_CERTS, or use the host name that it is for.`,
       { cause: error },
     )
   }
