@@ -73,7 +73,8 @@ async function syncJob(world: World, job: Job, backoffBaseMs: number): Promise<n
   }
   await createPods(pods, trackedPod(job), plan.create)
   for (const pod of plan.remove) await pods.remove(pod)
-  await jobs.updateStatus(job, plan.status)
+  const after = planJob({ job, pods: pods.cache.controlledBy(job.metadata.uid) }, backoffBaseMs, nowMs())
+  await jobs.updateStatus(job, after.status)
   for (const pod of plan.untrack) await pods.removeFinalizer(pod, TRACKING_FINALIZER)
   return plan.lookAgainAt
 }
