@@ -45,3 +45,8 @@ export function pause(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
 export function fullJitterMs(clock: Clock, failures: number, bounds: { baseMs: number; capMs: number }): number {
   return clock.random() * Math.min(bounds.capMs, bounds.baseMs * 2 ** Math.min(failures, 30))
 }
+
+/** RFC 3339 with microseconds, as metav1.MicroTime wants it. */
+export function microTime(time: Date): string {
+  return time.toISOString().replace('Z', '000Z')
+}

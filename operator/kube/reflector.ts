@@ -140,7 +140,7 @@ interface Progress {
 async function reflect<T extends KubeObject>(run: Run<T>): Promise<void> {
   while (!run.stop.aborted) {
     try {
-      if (run.progress.resourceVersion === undefined) await load(run)
+      if (run.progress.resourceVersion === undefined && !streamsState(run)) settle(run, await listState(run))
       await follow(run)
     } catch (error) {
       if (!run.stop.aborted) await recover(run, error)
@@ -183,15 +183,16 @@ function reasonOf(error: unknown): string {
   return error instanceof TransportError ? error.failure : 'unknown'
 }
 
+function streamsState<T extends KubeObject>({ tuning, progress }: Run<T>): boolean {
+  return tuning.watchList && progress.streamsInitialState
+}
+
 /** Brings the whole state into the store, in one step. */
-async function load<T extends KubeObject>(run: Run<T>): Promise<void> {
-  const { progress, tuning, store, options } = run
-  const streamed = tuning.watchList && progress.streamsInitialState ? await streamState(run) : undefined
-  const { objects, resourceVersion } = streamed ?? (await listState(run))
-  progress.resourceVersion = resourceVersion
+function settle<T extends KubeObject>(run: Run<T>, { objects, resourceVersion }: State<T>): void {
+  run.progress.resourceVersion = resourceVersion
   heard(run)
-  store.replace(objects)
-  options.metrics?.listed(options.resource.plural, objects.length)
+  run.store.replace(objects)
+  run.options.metrics?.listed(run.options.resource.plural, objects.length)
   run.onSynced()
 }
 
@@ -216,33 +217,39 @@ async function listState<T extends KubeObject>(run: Run<T>): Promise<State<T>> {
 }
 
 /**
- * The state as a stream (WatchList, KEP-3157): it costs the server far less than a list. Undefined when the server does not do that,
- * which it says by refusing the parameters, or by never marking the end.
+ * Watches until the server ends the watch in good order. When there is no state to go on from, the watch brings it first (WatchList,
+ * KEP-3157): that costs the server far less than a list. A server that cannot do that refuses the parameters, or never marks the end.
  */
-async function streamState<T extends KubeObject>(run: Run<T>): Promise<State<T> | undefined> {
-  const objects = new Map<string, T>()
+async function follow<T extends KubeObject>(run: Run<T>): Promise<void> {
+  const { progress, clock, tuning } = run
+  const startedMs = clock.monotonicMs()
+  const from = progress.resourceVersion
+  const timeoutSeconds = Math.ceil(tuning.watchSeconds * (1 + clock.random()))
+  const seen = { state: from === undefined ? new Map<string, T>() : undefined, events: 0 }
+  const idleMs = () => (seen.state === undefined ? tuning.idleMs : Math.min(INITIAL_STATE_IDLE_MS, tuning.idleMs))
+  const start = from === undefined ? { sendInitialEvents: true } : { resourceVersion: from }
   try {
-    const parameters = { sendInitialEvents: true, timeoutSeconds: run.tuning.watchSeconds }
-    for await (const event of watchWithWatchdog(run, parameters, INITIAL_STATE_IDLE_MS)) {
-      if (event.type === 'BOOKMARK' && event.isInitialEnd) {
-        return { objects: [...objects.values()], resourceVersion: event.resourceVersion }
-      }
-      gather(run, objects, event)
+    for await (const event of watchWithWatchdog(run, { ...start, timeoutSeconds }, idleMs)) {
+      seen.events++
+      if (seen.state === undefined) take(run, event)
+      else if (gather(run, seen.state, event)) seen.state = undefined
     }
   } catch (error) {
-    if (!isRefusal(error)) throw error
+    if (seen.state !== undefined && isRefusal(error)) return withoutStreams(run)
+    throw error
   }
-  if (!run.stop.aborted) {
-    run.progress.streamsInitialState = false
-    run.log.debug({ resource: run.path }, 'the server does not stream initial states: listing')
+  if (run.stop.aborted) return
+  if (seen.state !== undefined) return withoutStreams(run)
+  const livedMs = clock.monotonicMs() - startedMs
+  if (livedMs >= SHORTEST_WATCH_MS) progress.failures = 0
+  else if (seen.events === 0) {
+    throw new TransportError('connection', `the watch ended after ${Math.round(livedMs)} ms and brought nothing`)
   }
-  return undefined
 }
 
-function gather<T extends KubeObject>(run: Run<T>, objects: Map<string, T>, event: WatchEvent<T>): void {
-  if (event.type === 'BOOKMARK') return
-  if (event.type === 'DELETED') objects.delete(keyOfObject(event.object))
-  else objects.set(keyOfObject(event.object), pruned(run, event.object))
+function withoutStreams<T extends KubeObject>(run: Run<T>): void {
+  run.progress.streamsInitialState = false
+  run.log.debug({ resource: run.path }, 'the server does not stream initial states: listing')
 }
 
 function isRefusal(error: unknown): boolean {
@@ -250,28 +257,21 @@ function isRefusal(error: unknown): boolean {
   return error instanceof IdleWatch
 }
 
-/** Watches from where the store is, until the server ends the watch in good order. */
-async function follow<T extends KubeObject>(run: Run<T>): Promise<void> {
-  const { progress, clock, tuning, options } = run
-  const startedMs = clock.monotonicMs()
-  let events = 0
-  const timeoutSeconds = Math.ceil(tuning.watchSeconds * (1 + clock.random()))
-  const parameters = { timeoutSeconds, ...definedVersion(progress.resourceVersion) }
-  for await (const event of watchWithWatchdog(run, parameters, tuning.idleMs)) {
-    events++
-    progress.failures = 0
-    options.metrics?.event(options.resource.plural, event.type)
-    take(run, event)
+/** Collects the streamed state; true when it is complete and in the store. */
+function gather<T extends KubeObject>(run: Run<T>, state: Map<string, T>, event: WatchEvent<T>): boolean {
+  if (event.type === 'BOOKMARK') {
+    if (event.isInitialEnd) settle(run, { objects: [...state.values()], resourceVersion: event.resourceVersion })
+    return event.isInitialEnd
   }
-  const livedMs = clock.monotonicMs() - startedMs
-  if (events === 0 && livedMs < SHORTEST_WATCH_MS && !run.stop.aborted) {
-    throw new TransportError('connection', `the watch ended after ${Math.round(livedMs)} ms and brought nothing`)
-  }
-  if (livedMs >= SHORTEST_WATCH_MS) progress.failures = 0
+  if (event.type === 'DELETED') state.delete(keyOfObject(event.object))
+  else state.set(keyOfObject(event.object), pruned(run, event.object))
+  return false
 }
 
 function take<T extends KubeObject>(run: Run<T>, event: WatchEvent<T>): void {
-  const { store, progress } = run
+  const { store, progress, options } = run
+  progress.failures = 0
+  options.metrics?.event(options.resource.plural, event.type)
   if (event.type === 'BOOKMARK') {
     progress.resourceVersion = event.resourceVersion
     return
@@ -286,7 +286,7 @@ function take<T extends KubeObject>(run: Run<T>, event: WatchEvent<T>): void {
 async function* watchWithWatchdog<T extends KubeObject>(
   run: Run<T>,
   parameters: { timeoutSeconds: number; resourceVersion?: string; sendInitialEvents?: boolean },
-  idleMs: number,
+  idleMs: () => number,
 ): AsyncGenerator<WatchEvent<T>> {
   const { options, clock, stop } = run
   const ending = new AbortController()
@@ -296,19 +296,19 @@ async function* watchWithWatchdog<T extends KubeObject>(
     ending.abort()
   }
   const end = () => ending.abort()
-  let calm = clock.after(idleMs, bite)
+  let calm = clock.after(idleMs(), bite)
   stop.addEventListener('abort', end)
   try {
     options.metrics?.watchStarted(options.resource.plural)
     const wanted = { ...selectionOf(run), ...parameters, signal: ending.signal }
     for await (const event of options.client.watch(options.resource, wanted)) {
       calm()
-      calm = clock.after(idleMs, bite)
+      calm = clock.after(idleMs(), bite)
       heard(run)
       yield event
     }
   } catch (error) {
-    if (isIdle) throw new IdleWatch(idleMs)
+    if (isIdle) throw new IdleWatch(idleMs())
     throw error
   } finally {
     calm()
