@@ -8,21 +8,25 @@ const MAX_PROBLEM_LENGTH = 300
 
 /** What the core wants to know of a pod, but for its evidence. */
 export function podSeen(pod: V1Pod): PodSeen {
-  const ready = pod.status?.conditions?.find((condition) => condition.type === 'Ready')
-  const containers = pod.status?.containerStatuses ?? []
+  const { metadata = {}, status = {} } = pod
+  const ready = status.conditions?.find((condition) => condition.type === 'Ready')
   const problem = podProblem(pod)
-  const restartedAt = latest(containers.map((each) => instantOf(each.lastState?.terminated?.finishedAt)))
-  const nudge = pod.metadata?.annotations?.[NUDGE_ANNOTATION]
+  const nudge = metadata.annotations?.[NUDGE_ANNOTATION]
   return {
-    name: pod.metadata?.name ?? '',
-    uid: pod.metadata?.uid ?? '',
+    name: metadata.name ?? '',
+    uid: metadata.uid ?? '',
     ready: ready?.status === 'True',
-    readyChangedAt: instantOf(ready?.lastTransitionTime) ?? instantOf(pod.metadata?.creationTimestamp) ?? 0,
-    restarts: containers.reduce((sum, each) => sum + each.restartCount, 0),
-    ...(restartedAt !== undefined && { restartedAt }),
+    readyChangedAt: instantOf(ready?.lastTransitionTime) ?? instantOf(metadata.creationTimestamp) ?? 0,
+    ...restartsOf(status.containerStatuses ?? []),
     ...(problem !== undefined && { problem }),
     ...(nudge !== undefined && { nudge }),
   }
+}
+
+function restartsOf(containers: readonly V1ContainerStatus[]): Pick<PodSeen, 'restarts' | 'restartedAt'> {
+  const restarts = containers.reduce((sum, each) => sum + each.restartCount, 0)
+  const restartedAt = latest(containers.map((each) => instantOf(each.lastState?.terminated?.finishedAt)))
+  return { restarts, ...(restartedAt !== undefined && { restartedAt }) }
 }
 
 export function isTerminating(pod: V1Pod): boolean {

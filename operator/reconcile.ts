@@ -26,7 +26,8 @@ export interface Cluster {
   announce(owner: ModelDeployment, announcements: readonly Announcement[]): void
 }
 
-export type CommitResult = { readonly result: 'Written'; readonly resource: ModelDeployment } | { readonly result: 'Conflict' | 'Gone' }
+export type CommitResult =
+  { readonly result: 'Written'; readonly resource: ModelDeployment } | { readonly result: 'Conflict' | 'Gone' }
 
 export interface ReconcilerOptions {
   readonly cluster: Cluster
@@ -78,7 +79,11 @@ interface Turn {
   readonly requeueAfterMs: number | undefined
 }
 
-async function reconcileResource(resource: ModelDeployment, memory: Remembered, options: ReconcilerOptions): Promise<Turn> {
+async function reconcileResource(
+  resource: ModelDeployment,
+  memory: Remembered,
+  options: ReconcilerOptions,
+): Promise<Turn> {
   const { cluster, scraper, settings, now, log } = options
   const { observation, readings } = await observe(resource, cluster.childrenOf(resource), memory, scraper)
   const decided = plan(observation, settings, now())

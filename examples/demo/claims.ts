@@ -40,7 +40,9 @@ export function printTable(header: readonly string[], rows: readonly (readonly (
   const widths = header.map((_, column) => Math.max(...table.map((row) => (row[column] ?? '').length)))
   const isNumber = (text: string) => /^[\d., %+-]+$/.test(text)
   for (const [index, row] of table.entries()) {
-    const cells = row.map((cell, column) => (isNumber(cell) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
+    const cells = row.map((cell, column) =>
+      isNumber(cell) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+    )
     console.log(`  ${index === 0 ? styleText('dim', cells.join('  ')) : cells.join('  ')}`)
   }
 }

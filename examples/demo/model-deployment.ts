@@ -30,5 +30,10 @@ export function modelDeployment(version: 'v1' | 'v2' | 'v3' | 'v4') {
     service: { port: 8000 },
     rollout: POLICY,
   }
-  return { apiVersion: 'penstock.dev/v1alpha1', kind: 'ModelDeployment', metadata: { name: NAME, namespace: NAMESPACE }, spec }
+  return {
+    apiVersion: 'penstock.dev/v1alpha1',
+    kind: 'ModelDeployment',
+    metadata: { name: NAME, namespace: NAMESPACE },
+    spec,
+  }
 }

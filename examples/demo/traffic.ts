@@ -93,11 +93,21 @@ class Counter {
   }
 
   tally(): Tally {
-    return { sent: this.#sent, failed: this.#failed, byRevision: new Map(this.#byRevision), failures: [...this.#failures] }
+    return {
+      sent: this.#sent,
+      failed: this.#failed,
+      byRevision: new Map(this.#byRevision),
+      failures: [...this.#failures],
+    }
   }
 }
 
-async function runUser(user: number, options: TrafficOptions, signal: AbortSignal, count: (outcome: Outcome) => void): Promise<void> {
+async function runUser(
+  user: number,
+  options: TrafficOptions,
+  signal: AbortSignal,
+  count: (outcome: Outcome) => void,
+): Promise<void> {
   const intervalMs = (1000 * options.clients) / options.requestsPerSecond
   let agent = new Agent({ keepAlive: true, maxSockets: 1 })
   let dueAt = performance.now() + (intervalMs * user) / options.clients
@@ -119,12 +129,29 @@ function ask(agent: Agent, { host, port }: TrafficOptions, row: Row): Promise<Ou
   const body = JSON.stringify({ features: row.features })
   return new Promise((resolve) => {
     const call = request(
-      { agent, host, port, method: 'POST', path: '/predict', headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }, timeout: 10_000 },
+      {
+        agent,
+        host,
+        port,
+        method: 'POST',
+        path: '/predict',
+        headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+        timeout: 10_000,
+      },
       (response) => {
         const chunks: Buffer[] = []
         response.on('data', (chunk: Buffer) => chunks.push(chunk))
         response.on('error', (error) => resolve({ failure: error.message }))
-        response.on('end', () => resolve(outcomeOf(response.statusCode ?? 0, String(response.headers[REVISION_HEADER]), Buffer.concat(chunks).toString(), row)))
+        response.on('end', () =>
+          resolve(
+            outcomeOf(
+              response.statusCode ?? 0,
+              String(response.headers[REVISION_HEADER]),
+              Buffer.concat(chunks).toString(),
+              row,
+            ),
+          ),
+        )
       },
     )
     call.on('timeout', () => call.destroy(new Error('no answer within 10 s')))
@@ -133,7 +160,6 @@ function ask(agent: Agent, { host, port }: TrafficOptions, row: Row): Promise<Ou
   })
 }
 
-// eslint-disable-next-line max-params
 function outcomeOf(status: number, revision: string, text: string, row: Row): Outcome {
   if (status !== 200) return { failure: `status ${status}: ${text.slice(0, 200)}` }
   const { prediction } = JSON.parse(text) as { prediction: number | string }

@@ -1,0 +1,214 @@
+import type { ModelDeployment } from './api/resource.ts'
+import { KIND } from './api/resource.ts'
+import type { Child, Nudge } from './core/children/children.ts'
+import { MANAGED_BY, NUDGE_ANNOTATION, type KubeObject } from './core/children/object.ts'
+import type { ApplyProblem } from './core/observation.ts'
+import { OWNED_KINDS, OWNED_RESOURCES, type Caches, type OwnedKind, type OwnedObject } from './caches.ts'
+import type { Applier } from './kube/apply.ts'
+import type { Client } from './kube/client.ts'
+import { ApiError, isAlreadyExists, isNotFound } from './kube/errors.ts'
+import { ownershipConflict, type OwnershipConflict } from './kube/ownership.ts'
+import type { KubeObject as LiveObject, Resource } from './kube/resource.ts'
+import { DEPLOYMENT, POD } from './kube/resources.ts'
+import type { Key } from './reconcile.ts'
+
+export interface ChildrenWriterOptions {
+  readonly client: Client
+  readonly applier: Applier
+  readonly caches: Caches
+  /** Asked before every write: a replica that lost the lease writes nothing more. */
+  readonly mayWrite: () => boolean
+}
+
+export interface ChildrenWriter {
+  /** Makes the children so, in their order, and deletes the others. What fails is told and does not stop the rest. */
+  make(owner: ModelDeployment, children: readonly Child[]): Promise<readonly ApplyProblem[]>
+  nudge(owner: ModelDeployment, nudges: readonly Nudge[]): Promise<void>
+}
+
+/** The kinds of resources differ only in their type here, and every object is checked against its own by the API server. */
+type AnyResource = Resource<LiveObject>
+
+/**
+ * Carries out the children of a plan. It promises not to touch what another owner controls, and not to write what is so already;
+ * what ought to be is left to the core.
+ */
+export function createChildrenWriter(options: ChildrenWriterOptions): ChildrenWriter {
+  return {
+    async make(owner, children) {
+      const problems: ApplyProblem[] = []
+      const attempt = async (object: string, write: () => Promise<ApplyProblem | undefined>) => {
+        if (!options.mayWrite()) return
+        const problem = await write().catch((error: unknown) => problemOf(object, error))
+        if (problem !== undefined) problems.push(problem)
+      }
+      for (const child of children) {
+        if (child.want !== 'keep') await attempt(titleOf(child.object), () => makeChild(owner, child, options))
+      }
+      for (const { kind, name, uid } of surplus(owner, children, options.caches)) {
+        await attempt(`${kind} ${name}`, () =>
+          remove(kind, { namespace: owner.metadata.namespace, name }, uid, options),
+        )
+      }
+      return problems
+    },
+    async nudge(owner, nudges) {
+      if (!options.mayWrite()) return
+      await Promise.all(
+        nudges.map((each) =>
+          nudgePod(options.client, { namespace: owner.metadata.namespace, name: each.pod }, each.value),
+        ),
+      )
+    },
+  }
+}
+
+async function makeChild(
+  owner: ModelDeployment,
+  child: Exclude<Child, { want: 'keep' }>,
+  options: ChildrenWriterOptions,
+): Promise<ApplyProblem | undefined> {
+  const { object } = child
+  const resource = resourceOf(object.kind)
+  const live = await liveObject(object, resource, options)
+  if (child.want === 'create')
+    return live === undefined ? create(object, resource, options.client) : foreign(object, live, owner)
+  const applied = await options.applier.apply({
+    resource,
+    desired: object,
+    live,
+    owner: ownerOf(owner),
+    ...(child.want === 'scale' && { initially: { spec: { replicas: child.initialReplicas } } }),
+  })
+  if (applied.outcome === 'refused') return refused(object, applied.conflict)
+  if (child.want === 'scale' && child.replicas !== undefined)
+    await scale(
+      child.object,
+      child.replicas,
+      applied.outcome === 'created' || applied.outcome === 'applied' ? applied.object : live,
+      options.client,
+    )
+  return undefined
+}
+
+/** From the cache; an object that is not there may still exist without our labels, and then it is somebody else's. */
+async function liveObject(
+  object: KubeObject,
+  resource: AnyResource,
+  { caches, client }: ChildrenWriterOptions,
+): Promise<LiveObject | undefined> {
+  const { namespace, name, labels } = object.metadata
+  const key: Key = { namespace, name: labels?.['penstock.dev/modeldeployment'] ?? '' }
+  const cached = (caches.owned(object.kind as OwnedKind, key) as readonly LiveObject[]).find(
+    (each) => each.metadata?.name === name,
+  )
+  if (cached !== undefined) return cached
+  try {
+    return await client.get(resource, { namespace, name })
+  } catch (error) {
+    if (isNotFound(error)) return undefined
+    throw error
+  }
+}
+
+async function create(object: KubeObject, resource: AnyResource, client: Client): Promise<undefined> {
+  try {
+    await client.create(resource, object, { fieldManager: MANAGED_BY })
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error // The cache was behind; the next look sees it, and whose it is.
+  }
+}
+
+function foreign(object: KubeObject, live: LiveObject, owner: ModelDeployment): ApplyProblem | undefined {
+  const conflict = ownershipConflict(live, ownerOf(owner))
+  return conflict && refused(object, conflict)
+}
+
+async function scale(
+  object: KubeObject,
+  replicas: number,
+  live: LiveObject | undefined,
+  client: Client,
+): Promise<void> {
+  const now = (live as OwnedObject<'Deployment'> | undefined)?.spec?.replicas
+  if (now === undefined || now === replicas) return
+  await client.patchScale(DEPLOYMENT, { namespace: object.metadata.namespace, name: object.metadata.name }, replicas, {
+    fieldManager: MANAGED_BY,
+  })
+}
+
+interface Surplus {
+  readonly kind: OwnedKind
+  readonly name: string
+  readonly uid: string
+}
+
+/** What this owner controls and the plan does not ask for, in the order in which it is to go. */
+function surplus(owner: ModelDeployment, children: readonly Child[], caches: Caches): Surplus[] {
+  const wanted = new Set(
+    children.map((child) => (child.want === 'keep' ? `${child.kind} ${child.name}` : titleOf(child.object))),
+  )
+  return OWNED_KINDS.flatMap((kind) => {
+    const objects = caches.owned(kind, owner.metadata) as readonly LiveObject[]
+    return objects.flatMap(({ metadata }) => {
+      const ours = metadata?.ownerReferences?.some(
+        (reference) => reference.controller === true && reference.uid === owner.metadata.uid,
+      )
+      const name = metadata?.name ?? ''
+      const leaving = metadata?.deletionTimestamp !== undefined
+      return ours === true && !leaving && !wanted.has(`${kind} ${name}`)
+        ? [{ kind, name, uid: metadata?.uid ?? '' }]
+        : []
+    })
+  })
+}
+
+async function remove(
+  kind: OwnedKind,
+  name: Key,
+  uid: string,
+  { client, applier }: ChildrenWriterOptions,
+): Promise<undefined> {
+  try {
+    await client.delete(resourceOf(kind), name, { propagation: 'Background', preconditions: { uid } })
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+  }
+  applier.forget(resourceOf(kind), name)
+}
+
+/** A pod that is gone needs no nudge. */
+async function nudgePod(client: Client, name: Key, value: string): Promise<void> {
+  try {
+    await client.patch(
+      POD,
+      name,
+      { type: 'merge', body: { metadata: { annotations: { [NUDGE_ANNOTATION]: value } } } },
+      { fieldManager: MANAGED_BY },
+    )
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+  }
+}
+
+function ownerOf({ metadata }: ModelDeployment) {
+  return { kind: KIND, name: metadata.name, uid: metadata.uid }
+}
+
+function titleOf(object: KubeObject): string {
+  return `${object.kind} ${object.metadata.name}`
+}
+
+function refused(object: KubeObject, conflict: OwnershipConflict): ApplyProblem {
+  return { object: titleOf(object), message: conflict.message, terminal: conflict.reason !== 'FormerOwner' }
+}
+
+function problemOf(object: string, error: unknown): ApplyProblem {
+  const message = error instanceof Error ? error.message : String(error)
+  const isRefusal = error instanceof ApiError && (error.code === 400 || error.code === 403 || error.code === 422)
+  return { object, message: message.slice(0, 500), terminal: isRefusal && error.reason !== 'NamespaceTerminating' }
+}
+
+function resourceOf(kind: string): AnyResource {
+  return OWNED_RESOURCES[kind as OwnedKind]
+}
