@@ -65,19 +65,11 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
     onChange: (key) => queue.add(textOf(key)),
     ...scope,
   })
-  const election = createElection({
+  const election = buildElection({
+    options,
     client,
-    lease: { namespace: options.leaseNamespace, name: LEASE_NAME },
-    identity: `${hostname()}_${randomBytes(4).toString('hex')}`,
-    log,
-    onElected: () => {
-      metrics.leading(true)
-      void caches.synced.then(() => queue.start())
-    },
-    onLost: (reason) => {
-      metrics.leading(false)
-      options.onLost(reason)
-    },
+    metrics,
+    onElected: () => void caches.synced.then(() => queue.start()),
   })
   const reconciler = buildReconciler({
     options,
@@ -96,10 +88,11 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
     log,
     concurrency: options.concurrency,
   })
+  const isLive = () => queue.longestRunningMs() < HUNG_AFTER_MS && !isSilent(caches)
   const health = await startHealthServer({
     ...options.health,
     registry: metrics.registry,
-    isLive: () => queue.longestRunningMs() < HUNG_AFTER_MS && !isSilent(caches),
+    isLive,
     isReady: () => caches.hasSynced(),
   })
   caches.start()
@@ -116,6 +109,30 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
       transport.close()
     },
   }
+}
+
+interface ElectionParts {
+  readonly options: OperatorOptions
+  readonly client: Client
+  readonly metrics: OperatorMetrics
+  readonly onElected: () => void
+}
+
+function buildElection({ options, client, metrics, onElected }: ElectionParts): Election {
+  return createElection({
+    client,
+    lease: { namespace: options.leaseNamespace, name: LEASE_NAME },
+    identity: `${hostname()}_${randomBytes(4).toString('hex')}`,
+    log: options.log,
+    onElected: () => {
+      metrics.leading(true)
+      onElected()
+    },
+    onLost: (reason) => {
+      metrics.leading(false)
+      options.onLost(reason)
+    },
+  })
 }
 
 interface ReconcilerParts {

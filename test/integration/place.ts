@@ -1,0 +1,208 @@
+/**
+ * Where integration tests happen: an API server with the CRD, controllers and a kubelet, an operator, and real models. Tests speak to
+ * it over the Kubernetes API and to models over HTTP, as users do.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import { pino } from 'pino'
+import type { ModelDeployment, ModelDeploymentSpec, ModelDeploymentStatus } from '../../operator/api/resource.ts'
+import { MODEL_DEPLOYMENT } from '../../operator/caches.ts'
+import { createClient, type Client } from '../../operator/kube/client.ts'
+import { isNotFound } from '../../operator/kube/errors.ts'
+import { loadKubeConfig } from '../../operator/kube/kubeconfig.ts'
+import { createTransport, type Transport } from '../../operator/kube/transport.ts'
+import { startOperator, type Operator } from '../../operator/operator.ts'
+import { startSandbox, type Sandbox } from '../../sandbox/sandbox.ts'
+import { holdoutRows } from '../../examples/demo/rows.ts'
+import { startTraffic, type Traffic } from '../../examples/demo/traffic.ts'
+
+const REPO = join(import.meta.dirname, '../..')
+export const NAMESPACE = 'default'
+export const SERVER_IMAGE = 'penstock/server:dev'
+
+export interface Place {
+  readonly client: Client
+  readonly sandbox: Sandbox
+  readonly kubeconfigPath: string
+  /** Every request that changed something, as `verb resource[/subresource] name`, with who asked. */
+  readonly writes: readonly Write[]
+  startOperator(options?: { serverImage?: string }): Promise<void>
+  stopOperator(): Promise<void>
+  apply(name: string, spec: ModelDeploymentSpec): Promise<ModelDeployment>
+  read(name: string): Promise<ModelDeployment>
+  remove(name: string): Promise<void>
+  act(name: string, action: { id: string; verb: string; revision: string }): Promise<void>
+  /** Waits for a status, and fails with the present one when it does not come. */
+  until(
+    name: string,
+    what: string,
+    wanted: (status: ModelDeploymentStatus) => boolean,
+    seconds?: number,
+  ): Promise<ModelDeploymentStatus>
+  traffic(name: string, requestsPerSecond?: number): Promise<Traffic>
+  close(): Promise<void>
+}
+
+export interface Write {
+  readonly at: number
+  readonly verb: string
+  readonly resource: string
+  readonly name: string
+  readonly userAgent: string
+}
+
+/** URI of one of the example's models: v1 good, v2 better, v3 no model, v4 fails on some rows. */
+export function exampleModel(version: 'v1' | 'v2' | 'v3' | 'v4'): string {
+  return pathToFileURL(join(REPO, 'examples/biopsy/models', `${version}.onnx`)).href
+}
+
+export function conditionOf(status: ModelDeploymentStatus | undefined, type: string) {
+  return status?.conditions?.find((condition) => condition.type === type)
+}
+
+export const isReady = (status: ModelDeploymentStatus) => conditionOf(status, 'Ready')?.status === 'True'
+export const isStalled = (status: ModelDeploymentStatus) => conditionOf(status, 'Stalled')?.status === 'True'
+
+export async function eventually<T>(what: string, look: () => Promise<T | undefined>, seconds = 30): Promise<T> {
+  const deadline = performance.now() + seconds * 1000
+  for (;;) {
+    const found = await look()
+    if (found !== undefined) return found
+    if (performance.now() > deadline) throw new Error(`waited ${seconds} s for ${what}`)
+    await delay(50)
+  }
+}
+
+export async function createPlace(): Promise<Place> {
+  const dir = mkdtempSync(join(tmpdir(), 'penstock-test-'))
+  const writes: Write[] = []
+  const sandbox = await startSandbox({
+    dir: join(dir, 'sandbox'),
+    crds: [join(REPO, 'crds/modeldeployments.yaml')],
+    onRequest: ({ verb, resource, subresource, name, userAgent }) => {
+      const changes = !['get', 'list', 'watch'].includes(verb)
+      if (changes)
+        writes.push({
+          at: Date.now(),
+          verb,
+          resource: subresource ? `${resource}/${subresource}` : resource,
+          name: name ?? '',
+          userAgent: userAgent ?? '',
+        })
+    },
+  })
+  const transport = createTransport(loadKubeConfig({ path: sandbox.kubeconfigPath }), { userAgent: 'penstock-test' })
+  const place = new TestPlace({ dir, sandbox, transport, writes })
+  await place.startOperator()
+  return place
+}
+
+interface Parts {
+  readonly dir: string
+  readonly sandbox: Sandbox
+  readonly transport: Transport
+  readonly writes: Write[]
+}
+
+class TestPlace implements Place {
+  readonly client: Client
+  readonly #parts: Parts
+  #operator: Operator | undefined
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+    this.client = createClient(parts.transport)
+  }
+
+  get sandbox() {
+    return this.#parts.sandbox
+  }
+
+  get kubeconfigPath() {
+    return this.#parts.sandbox.kubeconfigPath
+  }
+
+  get writes() {
+    return this.#parts.writes
+  }
+
+  async startOperator(options: { serverImage?: string } = {}): Promise<void> {
+    this.#operator = await startOperator({
+      kubeConfig: loadKubeConfig({ path: this.kubeconfigPath }),
+      serverImage: options.serverImage ?? SERVER_IMAGE,
+      leaseNamespace: NAMESPACE,
+      health: { host: '127.0.0.1', port: 0 },
+      concurrency: 4,
+      log: pino({ level: 'warn' }, pino.destination({ dest: join(this.#parts.dir, 'operator.log'), sync: true })),
+      onLost: () => undefined,
+    })
+  }
+
+  async stopOperator(): Promise<void> {
+    await this.#operator?.stop()
+    this.#operator = undefined
+  }
+
+  apply(name: string, spec: ModelDeploymentSpec): Promise<ModelDeployment> {
+    const object = { metadata: { name, namespace: NAMESPACE }, spec } as unknown as ModelDeployment
+    return this.client.apply(MODEL_DEPLOYMENT, object, { fieldManager: 'test', force: true })
+  }
+
+  read(name: string): Promise<ModelDeployment> {
+    return this.client.get(MODEL_DEPLOYMENT, { namespace: NAMESPACE, name })
+  }
+
+  /** Resolves when it is gone; what it owned may still be going. */
+  async remove(name: string): Promise<void> {
+    await this.client.delete(MODEL_DEPLOYMENT, { namespace: NAMESPACE, name }, { propagation: 'Background' })
+    await eventually(`${name} to be gone`, async () => {
+      try {
+        await this.read(name)
+        return undefined
+      } catch (error) {
+        if (isNotFound(error)) return true
+        throw error
+      }
+    })
+  }
+
+  async act(name: string, action: { id: string; verb: string; revision: string }): Promise<void> {
+    const body = { metadata: { annotations: { 'penstock.dev/action': JSON.stringify(action) } } }
+    await this.client.patch(MODEL_DEPLOYMENT, { namespace: NAMESPACE, name }, { type: 'merge', body })
+  }
+
+  async until(
+    name: string,
+    what: string,
+    wanted: (status: ModelDeploymentStatus) => boolean,
+    seconds = 60,
+  ): Promise<ModelDeploymentStatus> {
+    let last: ModelDeploymentStatus = {}
+    const look = async () => {
+      last = (await this.read(name)).status ?? {}
+      return wanted(last) ? last : undefined
+    }
+    try {
+      return await eventually(`${name}: ${what}`, look, seconds)
+    } catch (error) {
+      throw new Error(`${(error as Error).message}; its status is ${JSON.stringify(last, undefined, 1)}`, {
+        cause: error,
+      })
+    }
+  }
+
+  async traffic(name: string, requestsPerSecond = 150): Promise<Traffic> {
+    const { host, port } = await this.sandbox.serviceAddress(NAMESPACE, name)
+    return startTraffic({ host, port, rows: holdoutRows(), clients: 6, requestsPerSecond })
+  }
+
+  async close(): Promise<void> {
+    await this.stopOperator()
+    this.#parts.transport.close()
+    await this.sandbox.close()
+    rmSync(this.#parts.dir, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,382 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import type { ModelDeploymentSpec } from '../../operator/api/resource.ts'
+import {
+  CONTROLLER_REVISION,
+  DEPLOYMENT,
+  EVENT,
+  HORIZONTAL_POD_AUTOSCALER,
+  JOB,
+  POD,
+  POD_DISRUPTION_BUDGET,
+  SERVICE,
+  CONFIG_MAP,
+} from '../../operator/kube/resources.ts'
+import type { KubeObject, Resource } from '../../operator/kube/resource.ts'
+import {
+  conditionOf,
+  createPlace,
+  eventually,
+  exampleModel,
+  isReady,
+  isStalled,
+  NAMESPACE,
+  type Place,
+} from './place.ts'
+
+let place: Place
+beforeAll(async () => {
+  place = await createPlace()
+}, 60_000)
+afterAll(async () => {
+  await place.close()
+}, 60_000)
+
+const LONG = 120_000
+
+const spec = (
+  version: 'v1' | 'v2' | 'v3' | 'v4',
+  overrides: Partial<ModelDeploymentSpec> = {},
+): ModelDeploymentSpec => ({
+  model: { uri: exampleModel(version), version },
+  scaling: { replicas: 1 },
+  service: { port: 8000 },
+  rollout: {
+    steps: [
+      { weight: 20, hold: '2s' },
+      { weight: 100, hold: '1s' },
+    ],
+    gates: [{ name: 'errors', errorRate: { maxIncrease: 0.08 } }],
+    minSamples: 50,
+    progressDeadline: '60s',
+    scaleDownDelay: '30s',
+  },
+  ...overrides,
+})
+
+const slow = (version: 'v1' | 'v2' | 'v3' | 'v4') => {
+  const base = spec(version)
+  return { ...base, rollout: { ...base.rollout, steps: [{ weight: 20, hold: '1h' }] } }
+}
+
+async function serving(name: string, wanted: ModelDeploymentSpec = spec('v1')) {
+  await place.apply(name, wanted)
+  return place.until(name, 'to serve its first version', isReady)
+}
+
+async function owned<T extends KubeObject>(resource: Resource<T>, name: string): Promise<readonly T[]> {
+  const { items } = await place.client.list(resource, {
+    namespace: NAMESPACE,
+    labelSelector: `penstock.dev/modeldeployment=${name}`,
+  })
+  return items
+}
+
+describe('a rollout', () => {
+  test(
+    'promotes a good version under load, and no request fails',
+    async () => {
+      const first = await serving('good')
+      const traffic = await place.traffic('good')
+      await place.apply('good', spec('v2'))
+      const second = await place.until(
+        'good',
+        'v2 to be promoted',
+        (status) => status.stable?.version === 'v2' && isReady(status),
+        90,
+      )
+      const total = await traffic.stop()
+      expect(total.failures).toEqual([])
+      expect(total.failed).toBe(0)
+      expect(total.byRevision.get(second.stable?.revision ?? '')?.answered).toBeGreaterThan(0)
+      expect(second.history?.map((entry) => entry.outcome)).toEqual(['Promoted', 'Promoted'])
+      expect(second.history?.[0]?.evidence?.[0]).toMatchObject({ name: 'errors', verdict: 'Pass' })
+      expect(second.retiring?.map((old) => old.revision)).toEqual([first.stable?.revision])
+      const [stable] = (await owned(SERVICE, 'good')).filter((service) => service.metadata?.name === 'good')
+      expect(stable?.spec?.selector).toEqual({ 'penstock.dev/revision': second.stable?.revision })
+    },
+    LONG,
+  )
+
+  test(
+    'rolls a failing version back by the error gate, and users see no failure',
+    async () => {
+      const before = await serving('failing', spec('v2'))
+      const traffic = await place.traffic('failing')
+      await place.apply('failing', spec('v4'))
+      const status = await place.until(
+        'failing',
+        'v4 to be rolled back',
+        (seen) => seen.history?.[0]?.version === 'v4',
+        90,
+      )
+      const total = await traffic.stop()
+      expect(total.failures).toEqual([])
+      expect(status.history?.[0]).toMatchObject({
+        outcome: 'RolledBack',
+        evidence: [{ name: 'errors', verdict: 'Fail' }],
+      })
+      expect(status.history?.[0]?.reason).toMatch(/candidate failed \d+ of \d+ requests/)
+      expect(status.stable?.revision).toBe(before.stable?.revision)
+      expect(total.byRevision.size).toBeGreaterThan(1)
+      expect(conditionOf(status, 'Stalled')).toMatchObject({ status: 'True', reason: 'RevisionRejected' })
+      const rejected = status.rejected?.[0]?.revision ?? ''
+      await eventually('the candidate to be gone', async () =>
+        (await owned(DEPLOYMENT, 'failing')).some((each) => each.metadata?.name === rejected) ? undefined : true,
+      )
+
+      await place.apply('failing', { ...spec('v4'), scaling: { replicas: 2 } })
+      const again = await place.until(
+        'failing',
+        'the new spec to be seen',
+        (seen) => seen.stable?.desiredReplicas === 2,
+      )
+      expect(again.rollout).toEqual({ phase: 'Idle' })
+      await place.act('failing', { id: '1', verb: 'retry', revision: rejected })
+      await place.until(
+        'failing',
+        'the retry to begin',
+        (seen) => seen.rollout?.phase === 'Preparing' && seen.lastHandledAction?.result === 'Done',
+      )
+    },
+    LONG,
+  )
+
+  test(
+    'never starts a file that is no model',
+    async () => {
+      await serving('broken')
+      await place.apply('broken', spec('v3'))
+      const status = await place.until('broken', 'v3 to be refused', isStalled, 30)
+      expect(status.rejected?.[0]).toMatchObject({ version: 'v3', gate: 'Resolve' })
+      expect(status.stable?.version).toBe('v1')
+      expect((await owned(DEPLOYMENT, 'broken')).map((each) => each.metadata?.name)).toEqual([status.stable?.revision])
+    },
+    LONG,
+  )
+
+  test(
+    'takes up a third version in the middle: the second is superseded',
+    async () => {
+      await serving('superseded')
+      await place.apply('superseded', slow('v2'))
+      await place.until('superseded', 'the first step', (seen) => seen.rollout?.phase === 'Shifting')
+      await place.apply('superseded', { ...slow('v2'), server: { drainSeconds: 9 }, rollout: { minSamples: 50 } })
+      const status = await place.until(
+        'superseded',
+        'the newest to be promoted',
+        (seen) => seen.history?.[0]?.outcome === 'Promoted' && (seen.history?.length ?? 0) >= 3,
+      )
+      expect(status.history?.map((entry) => entry.outcome)).toEqual(['Promoted', 'Superseded', 'Promoted'])
+      expect(status.rejected).toBeUndefined()
+    },
+    LONG,
+  )
+
+  test(
+    'is aborted by going back to the stable spec, and promoted by an action',
+    async () => {
+      const first = await serving('acted')
+      await place.apply('acted', slow('v2'))
+      await place.until('acted', 'the first step', (seen) => seen.rollout?.phase === 'Shifting')
+      await place.apply('acted', slow('v1'))
+      const aborted = await place.until('acted', 'the abort', (seen) => seen.history?.[0]?.outcome === 'Aborted')
+      expect(aborted.stable?.revision).toBe(first.stable?.revision)
+      await place.apply('acted', slow('v2'))
+      const shifting = await place.until('acted', 'the first step again', (seen) => seen.rollout?.phase === 'Shifting')
+      await place.act('acted', { id: 'a', verb: 'promote', revision: 'somebody-else' })
+      await place.until('acted', 'the refusal', (seen) => seen.lastHandledAction?.result.startsWith('Refused') === true)
+      await place.act('acted', { id: 'b', verb: 'promote', revision: shifting.candidate?.revision ?? '' })
+      await place.until('acted', 'the promotion', (seen) => seen.stable?.version === 'v2')
+    },
+    LONG,
+  )
+
+  test(
+    'goes on where it was when the operator restarts, and an operator with another default image restarts no pod',
+    async () => {
+      await serving('restarted')
+      await place.apply('restarted', slow('v2'))
+      const before = await place.until(
+        'restarted',
+        'the first step',
+        (seen) => seen.rollout?.acknowledgedAt !== undefined,
+      )
+      const podsBefore = (await owned(POD, 'restarted')).map((pod) => pod.metadata?.uid).sort()
+      await place.stopOperator()
+      await place.startOperator({ serverImage: 'penstock/server:newer' })
+      await place.act('restarted', { id: '1', verb: 'pause', revision: before.candidate?.revision ?? '' })
+      const after = await place.until('restarted', 'the new operator to act', (seen) => seen.held?.by === 'Action')
+      expect(after.rollout).toMatchObject({ phase: 'Shifting', step: 0, startedAt: before.rollout?.startedAt })
+      expect(after.plan).toEqual(before.plan)
+      expect((await owned(POD, 'restarted')).map((pod) => pod.metadata?.uid).sort()).toEqual(podsBefore)
+      await place.stopOperator()
+      await place.startOperator()
+    },
+    LONG,
+  )
+
+  test(
+    'is not blocked by a broken stable',
+    async () => {
+      const first = await serving('hurt')
+      await place.client
+        .patch(
+          DEPLOYMENT,
+          { namespace: NAMESPACE, name: first.stable?.revision ?? '' },
+          {
+            type: 'json',
+            body: [
+              {
+                op: 'replace',
+                path: '/spec/template/spec/containers/0/readinessProbe/httpGet/path',
+                value: '/nowhere',
+              },
+            ],
+          },
+        )
+        .catch(() => undefined)
+      await place.client.patchScale(DEPLOYMENT, { namespace: NAMESPACE, name: first.stable?.revision ?? '' }, 0)
+      await place.apply('hurt', { ...slow('v2'), scaling: { replicas: 0 } })
+      await place.until('hurt', 'the fix to be promoted without traffic steps', (seen) => seen.stable?.version === 'v2')
+    },
+    LONG,
+  )
+})
+
+describe('what a person gets wrong', () => {
+  test.each<[string, Partial<ModelDeploymentSpec> | object, string]>([
+    ['no model', { model: undefined }, 'spec.model: Required value'],
+    ['both scaling and autoscaling', { autoscaling: { maxReplicas: 3 } }, 'not both'],
+    ['a weight over 100', { rollout: { steps: [{ weight: 101, hold: '1s' }] } }, 'spec.rollout.steps[0].weight'],
+    [
+      'weights that decrease',
+      {
+        rollout: {
+          steps: [
+            { weight: 50, hold: '1s' },
+            { weight: 10, hold: '1s' },
+          ],
+        },
+      },
+      'must not decrease',
+    ],
+    [
+      'a gate of two kinds',
+      { rollout: { gates: [{ name: 'a', errorRate: { maxIncrease: 0.1 }, agreement: { min: 1 } }] } },
+      'exactly one of',
+    ],
+    [
+      'a hold that is no duration',
+      { rollout: { steps: [{ weight: 5, hold: 'a while' }] } },
+      'spec.rollout.steps[0].hold',
+    ],
+  ])('%s is refused with the name of the field', async (_name, overrides, message) => {
+    await expect(place.apply('wrong', { ...spec('v1'), ...overrides } as ModelDeploymentSpec)).rejects.toThrow(message)
+  })
+
+  test.each([
+    ['a-name-that-is-much-longer-than-forty-characters', 'at most 40 characters'],
+    ['fraud-canary', '-canary'],
+    ['fraud-0123456789', 'ten hexadecimal digits'],
+    ['0fraud', 'DNS-1035'],
+  ])('the name %s is refused', async (name, message) => {
+    await expect(place.apply(name, spec('v1'))).rejects.toThrow(message)
+  })
+
+  test(
+    'a field that is not supported stalls with its name while stable goes on',
+    async () => {
+      await serving('unsupported')
+      await place.apply('unsupported', { ...spec('v2'), rollout: { steps: [{ shadow: 50, hold: '1s' }] } })
+      const status = await place.until('unsupported', 'to stall', isStalled)
+      expect(conditionOf(status, 'Stalled')?.message).toContain('spec.rollout.steps[0].shadow')
+      expect(conditionOf(status, 'Available')).toMatchObject({ status: 'True' })
+    },
+    LONG,
+  )
+
+  test(
+    'a source that does not answer is named in status within 30 s, and stable is untouched',
+    async () => {
+      await serving('unreachable')
+      await place.apply('unreachable', spec('v2', { model: { uri: 'http://127.0.0.1:1/model.onnx' } }))
+      const status = await place.until(
+        'unreachable',
+        'the reason',
+        (seen) => conditionOf(seen, 'Ready')?.message.includes('Unreachable') === true,
+        30,
+      )
+      expect(conditionOf(status, 'Reconciling')).toMatchObject({ status: 'True' })
+      expect(status.stable).toMatchObject({ version: 'v1', readyReplicas: 1 })
+    },
+    LONG,
+  )
+
+  test(
+    'a Service of that name that belongs to somebody else is not touched, and status names it',
+    async () => {
+      await place.client.create(SERVICE, {
+        metadata: { name: 'taken', namespace: NAMESPACE },
+        spec: { ports: [{ port: 1234 }] },
+      })
+      await place.apply('taken', spec('v1'))
+      const status = await place.until('taken', 'to stall', isStalled)
+      expect(conditionOf(status, 'Stalled')?.message).toContain('Service taken exists and belongs to nobody')
+      const service = await place.client.get(SERVICE, { namespace: NAMESPACE, name: 'taken' })
+      expect(service.spec?.ports?.map((port) => port.port)).toEqual([1234])
+    },
+    LONG,
+  )
+})
+
+describe('a ModelDeployment', () => {
+  test(
+    'with autoscaling keeps stable from shrinking during a rollout and brings the candidate to its size',
+    async () => {
+      const { scaling: _fixed, ...base } = slow('v1')
+      await serving('scaled', { ...base, autoscaling: { minReplicas: 2, maxReplicas: 3 } })
+      await place.apply('scaled', {
+        ...base,
+        model: { uri: exampleModel('v2') },
+        autoscaling: { minReplicas: 2, maxReplicas: 3 },
+      })
+      const status = await place.until('scaled', 'the first step', (seen) => seen.rollout?.phase === 'Shifting')
+      expect(status.candidate?.readyReplicas).toBe(2)
+      const hpas = await owned(HORIZONTAL_POD_AUTOSCALER, 'scaled')
+      const of = (revision?: string) => hpas.find((hpa) => hpa.metadata?.name === revision)
+      expect(of(status.stable?.revision)?.spec?.behavior?.scaleDown?.selectPolicy).toBe('Disabled')
+      expect(of(status.candidate?.revision)?.spec?.minReplicas).toBe(2)
+    },
+    LONG,
+  )
+
+  test(
+    'that is deleted takes everything with it',
+    async () => {
+      await serving('gone')
+      await place.remove('gone')
+      for (const resource of [DEPLOYMENT, SERVICE, CONFIG_MAP, CONTROLLER_REVISION, JOB, POD_DISRUPTION_BUDGET, POD]) {
+        await eventually(
+          `every ${resource.kind} to be gone`,
+          async () => ((await owned(resource as Resource, 'gone')).length === 0 ? true : undefined),
+          60,
+        )
+      }
+    },
+    LONG,
+  )
+
+  test(
+    'tells every transition as an Event',
+    async () => {
+      await serving('told')
+      const reasons = await eventually('the events', async () => {
+        const { items } = await place.client.list(EVENT, { namespace: NAMESPACE })
+        const found = items.filter((event) => event.regarding?.name === 'told').map((event) => event.reason)
+        return found.includes('Promoted') ? found : undefined
+      })
+      expect(reasons).toEqual(expect.arrayContaining(['RolloutStarted', 'Promoting', 'Promoted']))
+    },
+    LONG,
+  )
+})
