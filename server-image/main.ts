@@ -1,0 +1,21 @@
+/** The server image's program: fetches a model, tells what it is, serves it. */
+import { Command } from 'commander'
+import { fetchCommand } from './fetch/command.ts'
+import { inspectCommand } from './model/inspect-command.ts'
+import { serveCommand } from './serve/command.ts'
+
+const program = new Command('penstock-server')
+  .description('serves one ONNX model')
+  .addCommand(serveCommand())
+  .addCommand(fetchCommand())
+  .addCommand(inspectCommand())
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ penstock-server fetch --uri=https://example.com/model.onnx --out=models/model.onnx
+  $ penstock-server inspect models/model.onnx
+  $ penstock-server serve --model-dir=models --port=8080`,
+  )
+
+await program.parseAsync()

@@ -1,0 +1,52 @@
+/** Everything that can be wrong with a request, in one table: what a client may program against. */
+const STATUS_OF = {
+  invalid_http: 400,
+  invalid_json: 400,
+  invalid_request: 400,
+  unsupported_by_model: 400,
+  not_found: 404,
+  method_not_allowed: 405,
+  request_timeout: 408,
+  too_large: 413,
+  unsupported_media_type: 415,
+  invalid_input: 422,
+  overloaded: 429,
+  headers_too_large: 431,
+  internal: 500,
+  model_failed: 500,
+  model_not_loaded: 503,
+  deadline_exceeded: 503,
+} as const satisfies Record<string, number>
+
+export type ErrorCode = keyof typeof STATUS_OF
+
+export interface ApiErrorDetails {
+  /** Path of the offending value in the request's body, for example `features[3]`. */
+  readonly field?: string
+  /** When it makes sense to try again. */
+  readonly retryAfterSeconds?: number
+  /** The methods that the path does have. */
+  readonly allow?: string
+}
+
+/** A request that gets an error as its answer. The message is for the client: what is wrong and what to do, never internals. */
+export class ApiError extends Error {
+  readonly code: ErrorCode
+  readonly details: ApiErrorDetails
+
+  constructor(code: ErrorCode, message: string, details: ApiErrorDetails = {}) {
+    super(message)
+    this.name = 'ApiError'
+    this.code = code
+    this.details = details
+  }
+
+  get status(): number {
+    return STATUS_OF[this.code]
+  }
+}
+
+/** The JSON body of an error. */
+export function errorBody({ code, message, details }: ApiError): string {
+  return JSON.stringify({ error: { code, message, ...(details.field !== undefined && { field: details.field }) } })
+}

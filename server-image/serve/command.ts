@@ -1,0 +1,154 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { pino } from 'pino'
+import { DEFAULT_LIMITS } from './http/http-server.ts'
+import { startServer, type RunningServer } from './server.ts'
+
+interface ServeFlags {
+  readonly modelDir: string
+  readonly modelName: string
+  readonly modelVersion: string
+  readonly revision: string
+  readonly host: string
+  readonly port: number
+  readonly trafficDir?: string
+  readonly batchMaxSize: number
+  readonly batchMaxDelayMs: number
+  readonly maxQueuedRows: number
+  readonly requestDeadlineMs: number
+  readonly maxInstances: number
+  readonly maxBodyBytes: number
+  readonly maxConnections: number
+  readonly warmupRequests: number
+  readonly relayTimeoutMs: number
+  readonly drainSeconds: number
+  readonly drainGraceSeconds: number
+  readonly logLevel: string
+}
+
+const EXAMPLES = `
+Examples:
+  $ serve --model-dir=./models --port=8080
+  $ curl localhost:8080/predict -H 'content-type: application/json' -d '{"features": [5.1, 3.5, 1.4, 0.2]}'
+  $ serve --model-dir=/models --model-name=fraud --model-version=3 --revision=fraud-1a2b3c4d5e \\
+      --traffic-dir=/etc/penstock/traffic --batch-max-size=64 --drain-seconds=30`
+
+/** `serve`: one model over HTTP until SIGTERM, which drains; a second one ends at once. */
+export function serveCommand(): Command {
+  const { PENSTOCK_HOST: host = '0.0.0.0' } = process.env
+  return new Command('serve')
+    .description('answer inference requests with model.onnx of a directory')
+    .option('--model-dir <dir>', 'where model.onnx is', '/models')
+    .option('--model-name <name>', 'what the model is called in the V2 protocol', 'model')
+    .option('--model-version <version>', 'what people call this version', '1')
+    .option('--revision <revision>', 'the revision that this process serves, named on every answer', 'local')
+    .option('--host <address>', 'where to listen; PENSTOCK_HOST sets the default', host)
+    .option('--port <port>', 'where to listen', wholeNumber(0, 65_535), 8080)
+    .option('--traffic-dir <dir>', 'where the traffic plan is mounted; without it every request is answered here')
+    .option('--batch-max-size <rows>', 'rows that are computed together', wholeNumber(1, 65_536), 64)
+    .option(
+      '--batch-max-delay-ms <ms>',
+      'how long a request may wait for others to be computed with',
+      wholeNumber(0, 10_000),
+      0,
+    )
+    .option(
+      '--max-queued-rows <rows>',
+      'rows that may wait for the model; more are refused with 429',
+      wholeNumber(1),
+      4096,
+    )
+    .option('--request-deadline-ms <ms>', 'a request that waited longer is refused with 503', wholeNumber(1), 10_000)
+    .option('--max-instances <rows>', 'rows that one request may have', wholeNumber(1), 1024)
+    .option('--max-body-bytes <bytes>', 'size of a request', wholeNumber(1), 4 * 1024 * 1024)
+    .option('--max-connections <count>', 'connections at once', wholeNumber(1), DEFAULT_LIMITS.maxConnections)
+    .option('--warmup-requests <count>', 'runs of the model before it is ready', wholeNumber(0, 10_000), 8)
+    .option(
+      '--relay-timeout-ms <ms>',
+      'how long the peer revision may take before this one answers',
+      wholeNumber(1),
+      1_000,
+    )
+    .option('--drain-seconds <seconds>', 'how long to go on answering after SIGTERM, at most', wholeNumber(0), 30)
+    .option('--drain-grace-seconds <seconds>', 'silence after which a connection may be closed then', wholeNumber(0), 5)
+    .addOption(
+      new Option('--log-level <level>').choices(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    )
+    .addHelpText('after', EXAMPLES)
+    .action(serve)
+}
+
+async function serve(flags: ServeFlags): Promise<void> {
+  const log = pino({
+    level: flags.logLevel,
+    base: { revision: flags.revision },
+    timestamp: pino.stdTimeFunctions.isoTime,
+  })
+  try {
+    const server = await startServer({
+      modelPath: join(flags.modelDir, 'model.onnx'),
+      modelName: flags.modelName,
+      modelVersion: flags.modelVersion,
+      revision: flags.revision,
+      host: flags.host,
+      port: flags.port,
+      ...(flags.trafficDir !== undefined && { trafficDir: flags.trafficDir }),
+      batching: {
+        maxRows: flags.batchMaxSize,
+        maxDelayMs: flags.batchMaxDelayMs,
+        maxQueuedRows: flags.maxQueuedRows,
+        deadlineMs: flags.requestDeadlineMs,
+      },
+      maxInstances: flags.maxInstances,
+      maxBodyBytes: flags.maxBodyBytes,
+      limits: { ...DEFAULT_LIMITS, maxConnections: flags.maxConnections },
+      warmUpRuns: flags.warmupRequests,
+      relayTimeoutMs: flags.relayTimeoutMs,
+      drain: { graceMs: flags.drainGraceSeconds * 1000, limitMs: flags.drainSeconds * 1000 },
+      log,
+      processMetrics: true,
+    })
+    drainOnSignal(server, log)
+    await server.ready
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    log.fatal(message)
+    writeTerminationMessage(message)
+    process.exit(1)
+  }
+}
+
+function drainOnSignal(server: RunningServer, log: pino.Logger): void {
+  let isDraining = false
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (isDraining) process.exit(1)
+    isDraining = true
+    log.info({ signal }, 'draining')
+    void server.drain().then((lostNone) => {
+      if (lostNone) log.info('drained')
+      else log.warn('time is up: requests were cut off')
+      process.exit(0)
+    })
+  }
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
+}
+
+/** Where Kubernetes looks for a container's last words; anywhere else there is no such file, and the log has them. */
+function writeTerminationMessage(message: string): void {
+  try {
+    writeFileSync('/dev/termination-log', message, { flag: 'r+' })
+  } catch {
+    // Not in a container.
+  }
+}
+
+function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER) {
+  return (text: string): number => {
+    const value = Number(text)
+    if (text.trim() !== '' && Number.isSafeInteger(value) && value >= min && value <= max) return value
+    throw new InvalidArgumentError(
+      `It must be a whole number ${max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`}.`,
+    )
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * Leaves without losing a request: while Kubernetes is still telling everybody that this pod is going, requests keep coming, on old
+ * connections and on new ones, and all of them are answered.
+ *
+ * From the first moment each answer ends its connection (that is the listener's part). A connection that stays silent is closed
+ * only after a grace, as its client may be just about to use it; and the door is shut only when nobody came through it for as long.
+ */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+export interface DrainTiming {
+  /** Silence after which a connection, and the door, may be closed, in milliseconds. */
+  readonly graceMs: number
+  /** After this everything is closed, in milliseconds. */
+  readonly limitMs: number
+}
+
+interface Connection {
+  bytesRead: number
+  /** When its bytes were last seen to have grown; before a drain nobody looks, so then it is when it was accepted. */
+  heardAt: number
+  /** Requests without a complete answer. */
+  pending: number
+}
+
+const CHECK_EVERY_MS = 100
+
+export class Connections {
+  readonly #server: Server
+  readonly #open = new Map<Socket, Connection>()
+  #lastArrival = -Infinity
+
+  constructor(server: Server) {
+    this.#server = server
+    server.on('connection', (socket) => {
+      this.#lastArrival = performance.now()
+      this.#open.set(socket, { bytesRead: 0, heardAt: this.#lastArrival, pending: 0 })
+      socket.once('close', () => this.#open.delete(socket))
+    })
+    const onRequest = ({ socket }: IncomingMessage, response: ServerResponse) => {
+      const connection = this.#open.get(socket)
+      if (connection === undefined) return
+      connection.pending += 1
+      response.once('close', () => (connection.pending -= 1))
+    }
+    server.prependListener('request', onRequest).prependListener('checkContinue', onRequest)
+  }
+
+  /** Resolves when every connection is closed: true if none had to be cut off with a request on it. */
+  async drain({ graceMs, limitMs }: DrainTiming): Promise<boolean> {
+    const startedAt = performance.now()
+    for (const connection of this.#open.values()) connection.heardAt = startedAt
+    for (;;) {
+      const now = performance.now()
+      this.#closeSilent(now, graceMs)
+      const nobodyCame = now - Math.max(startedAt, this.#lastArrival) >= graceMs
+      if ((nobodyCame && this.#open.size === 0) || now - startedAt >= limitMs) return this.close()
+      await new Promise((resolve) => setTimeout(resolve, CHECK_EVERY_MS))
+    }
+  }
+
+  /** Closes everything at once; true if no request was cut off. */
+  close(): boolean {
+    this.#server.close()
+    let lostNone = true
+    for (const [socket, { pending }] of this.#open) {
+      lostNone &&= pending === 0
+      socket.destroy()
+    }
+    return lostNone
+  }
+
+  #closeSilent(now: number, graceMs: number): void {
+    for (const [socket, connection] of this.#open) {
+      if (socket.bytesRead !== connection.bytesRead || connection.pending > 0) {
+        connection.bytesRead = socket.bytesRead
+        connection.heardAt = now
+      } else if (now - connection.heardAt >= graceMs) socket.destroySoon()
+    }
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * The HTTP front: inference requests take a short way of their own, everything else goes to express.
+ *
+ * Express costs several times as much as a small model (see bench/); so the paths that carry the load are looked up in a map,
+ * read, answered and written here, with nothing in between.
+ */
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { performance } from 'node:perf_hooks'
+import { ApiError } from '../api-error.ts'
+import type { InferenceService } from '../inference-service.ts'
+import type { InferenceRoute } from '../inference.ts'
+import { readBody } from './body.ts'
+import { send, sendEarly } from './send.ts'
+
+export interface ListenerOptions {
+  /** Inference routes by exact path; all of them are POST. */
+  readonly routes: ReadonlyMap<string, InferenceRoute>
+  readonly service: InferenceService
+  /** Everything that is no inference. */
+  readonly rest: RequestListener
+  readonly maxBodyBytes: number
+  /** Whether answers are to end their connections, now. */
+  readonly isClosing: () => boolean
+}
+
+export function createListener(options: ListenerOptions): RequestListener {
+  return (request, response) => {
+    const route = request.method === 'POST' ? routeOf(options.routes, request.url ?? '') : undefined
+    if (route === undefined) options.rest(request, response)
+    else infer(route, request, response, options)
+  }
+}
+
+function routeOf(routes: ReadonlyMap<string, InferenceRoute>, url: string): InferenceRoute | undefined {
+  const query = url.indexOf('?')
+  return routes.get(query === -1 ? url : url.slice(0, query))
+}
+
+function infer(
+  route: InferenceRoute,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { service, maxBodyBytes, isClosing }: ListenerOptions,
+): void {
+  readBody(request, maxBodyBytes, (body) => {
+    const receivedAt = performance.now()
+    if (body.kind === 'gone') return
+    if (body.kind === 'too-large') {
+      sendEarly(request, response, service.refusal(route, tooLarge(maxBodyBytes), receivedAt))
+      return
+    }
+    const { url = '/', headers, rawHeaders } = request
+    void service
+      .answer(route, { url, headers, rawHeaders, body: body.bytes, receivedAt })
+      .then((answer) => send(response, answer, isClosing()))
+  })
+}
+
+function tooLarge(maxBodyBytes: number): ApiError {
+  return new ApiError('too_large', `The body is larger than ${maxBodyBytes} bytes; send fewer rows at a time.`)
+}

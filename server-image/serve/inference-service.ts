@@ -1,0 +1,98 @@
+/** Answers inference requests: through the traffic plan, by this revision's model, with every failure in words. */
+import { performance } from 'node:perf_hooks'
+import { DURATION_HEADER, REVISION_HEADER } from '../../protocol/headers.ts'
+import type { EndpointCounts, ServerMetrics } from '../metrics/server-metrics.ts'
+import { JSON_TYPE, errorHeaders, isOk, type Answer } from './answer.ts'
+import { ApiError } from './api-error.ts'
+import type { InferenceRequest, InferenceRoute } from './inference.ts'
+import type { ServingState } from './serving-state.ts'
+import type { Traffic } from './traffic/traffic.ts'
+
+export interface InferenceServiceOptions {
+  readonly revision: string
+  readonly state: ServingState
+  readonly traffic: Traffic
+  readonly metrics: ServerMetrics
+  /** Told of failures that no request should be able to cause. */
+  readonly onInternalError: (error: unknown) => void
+}
+
+export class InferenceService {
+  readonly #options: InferenceServiceOptions
+  readonly #counts = new Map<InferenceRoute, EndpointCounts>()
+
+  constructor(options: InferenceServiceOptions) {
+    this.#options = options
+  }
+
+  /** Never rejects. */
+  answer(route: InferenceRoute, request: InferenceRequest): Promise<Answer> {
+    return this.#options.traffic.answer(request, () => this.#answerOurselves(route, request))
+  }
+
+  /** The answer to a request that could not even be read. */
+  refusal(route: InferenceRoute, error: ApiError, receivedAt: number): Answer {
+    const answer = this.#failed(route, error, receivedAt)
+    this.#count(route, answer)
+    return answer
+  }
+
+  async #answerOurselves(route: InferenceRoute, request: InferenceRequest): Promise<Answer> {
+    let answer: Answer
+    try {
+      const { model } = this.#options.state
+      if (model === undefined) throw notLoaded()
+      answer = this.#succeeded(await route.answer(request, model), request.receivedAt)
+    } catch (error) {
+      answer = this.#failed(route, error, request.receivedAt)
+    }
+    this.#count(route, answer)
+    return answer
+  }
+
+  #succeeded(body: string, receivedAt: number): Answer {
+    const durationMs = performance.now() - receivedAt
+    return { status: 200, headers: this.#stamped(['content-type', JSON_TYPE], durationMs), body, durationMs }
+  }
+
+  #failed(route: InferenceRoute, thrown: unknown, receivedAt: number): Answer {
+    const error = thrown instanceof ApiError ? thrown : this.#internal(thrown)
+    const durationMs = performance.now() - receivedAt
+    const headers = this.#stamped(errorHeaders(error), durationMs)
+    return { status: error.status, headers, body: route.wording(error), durationMs, failure: error.message }
+  }
+
+  #internal(thrown: unknown): ApiError {
+    this.#options.onInternalError(thrown)
+    return new ApiError('internal', 'The server failed on this request; its log says why.')
+  }
+
+  #stamped(headers: string[], durationMs: number): string[] {
+    headers.push(REVISION_HEADER, this.#options.revision, DURATION_HEADER, String(Math.round(durationMs * 1000)))
+    return headers
+  }
+
+  #count(route: InferenceRoute, answer: Answer): void {
+    const counts = this.#countsOf(route)
+    if (isOk(answer)) {
+      counts.success.increment()
+      this.#options.metrics.latencySeconds.observe(answer.durationMs / 1000)
+    } else if (answer.status >= 500 || answer.status === 429) counts.error.increment()
+    else counts.invalid.increment()
+  }
+
+  #countsOf(route: InferenceRoute): EndpointCounts {
+    let counts = this.#counts.get(route)
+    if (counts === undefined) {
+      counts = this.#options.metrics.endpoint(route.endpoint)
+      this.#counts.set(route, counts)
+    }
+    return counts
+  }
+}
+
+function notLoaded(): ApiError {
+  return new ApiError('model_not_loaded', 'The model is not loaded yet; try again in a moment.', {
+    retryAfterSeconds: 1,
+  })
+}

@@ -1,0 +1,26 @@
+/** What the inference routes have in common: a request comes in whole, an answer goes out whole; no connection is in sight. */
+import type { IncomingHttpHeaders } from 'node:http'
+import type { ErrorWording } from './answer.ts'
+import type { ServedModel } from './served-model.ts'
+
+export interface InferenceRequest {
+  /** Path and query as they were sent. */
+  readonly url: string
+  readonly headers: IncomingHttpHeaders
+  /** Names and values in turn, as they were sent. */
+  readonly rawHeaders: readonly string[]
+  readonly body: Buffer
+  /** `performance.now()` when the body was complete: before that, a client's own slowness counts. */
+  readonly receivedAt: number
+}
+
+export interface InferenceRoute {
+  /** Value of the metrics' `endpoint` label. */
+  readonly endpoint: string
+  readonly wording: ErrorWording
+  /**
+   * Computes the JSON body of a 200.
+   * @throws ApiError for everything that is not one (as a rejection, or at once)
+   */
+  readonly answer: (request: InferenceRequest, model: ServedModel) => Promise<string>
+}

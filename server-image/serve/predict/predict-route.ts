@@ -1,0 +1,117 @@
+/**
+ * `POST /predict` and `POST /predict/batch`: rows of features in, predictions out.
+ *
+ * `prediction` is the class's label as the model has it (number or string) or the value of a regression; `probability` is that
+ * of the predicted class, null when the model gives none. For a batch, `probabilities` has for each row the probabilities of all
+ * classes, in the order of `classes`.
+ */
+import type { Prediction, Row } from '../../model/rows.ts'
+import { rowProblem } from '../../model/rows.ts'
+import type { TabularSignature } from '../../model/signature.ts'
+import { ApiError, errorBody } from '../api-error.ts'
+import type { InferenceRequest, InferenceRoute } from '../inference.ts'
+import { checkJsonType } from '../json/content-type.ts'
+import { parseJson } from '../json/json-body.ts'
+import type { ServedModel } from '../served-model.ts'
+import { namedRow } from './named-row.ts'
+
+export const predictRoute: InferenceRoute = {
+  endpoint: 'predict',
+  wording: errorBody,
+  async answer(request, model) {
+    const signature = tabular(model)
+    const features = onlyMember(request, 'features')
+    const [prediction] = await model.predict([checkedRow(signature, features, 'features')])
+    return predictionBody(prediction as Prediction, request.receivedAt)
+  },
+}
+
+/** @param maxInstances rows that one request may have */
+export function predictBatchRoute(maxInstances: number): InferenceRoute {
+  return {
+    endpoint: 'predict_batch',
+    wording: errorBody,
+    async answer(request, model) {
+      const signature = tabular(model)
+      const rows = checkedRows(signature, onlyMember(request, 'instances'), maxInstances)
+      return batchBody(signature, await model.predict(rows), request.receivedAt)
+    },
+  }
+}
+
+function tabular({ signature }: ServedModel): TabularSignature {
+  if (signature.kind === 'tabular') return signature
+  throw new ApiError(
+    'unsupported_by_model',
+    `This model cannot be asked by rows of features: ${signature.reason} Use the V2 protocol, POST /v2/models/{name}/infer.`,
+  )
+}
+
+/** The one member that the body must have: a misspelt or surplus one is refused, as ignoring it would hide a mistake. */
+function onlyMember({ headers, body }: InferenceRequest, name: string): unknown {
+  checkJsonType(headers)
+  const value = parseJson(body)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ApiError('invalid_request', `The body must be a JSON object with the member "${name}".`)
+  }
+  const members = Object.keys(value)
+  if (!members.includes(name)) {
+    throw new ApiError('invalid_request', `The member "${name}" is missing.`, { field: name })
+  }
+  const surplus = members.find((member) => member !== name)
+  if (surplus !== undefined) {
+    const field = surplus.slice(0, 80)
+    throw new ApiError('invalid_request', `Unknown member ${JSON.stringify(field)}; send only "${name}".`, { field })
+  }
+  return (value as Record<string, unknown>)[name]
+}
+
+function checkedRow(signature: TabularSignature, value: unknown, path: string): Row {
+  const row = namedRow(signature, value, path)
+  const problem = rowProblem(signature, row, path)
+  // The problem's first word is the path of what is wrong.
+  if (problem !== undefined)
+    throw new ApiError('invalid_input', `${problem}.`, { field: problem.split(' ', 1)[0] ?? path })
+  return row as Row
+}
+
+function checkedRows(signature: TabularSignature, instances: unknown, maxInstances: number): Row[] {
+  if (!Array.isArray(instances)) {
+    throw new ApiError('invalid_request', '"instances" must be an array of rows.', { field: 'instances' })
+  }
+  if (instances.length === 0 || instances.length > maxInstances) {
+    const problem = `"instances" must have 1 to ${maxInstances} rows, got ${instances.length}.`
+    throw new ApiError('invalid_input', problem, { field: 'instances' })
+  }
+  return instances.map((row, index) => checkedRow(signature, row, `instances[${index}]`))
+}
+
+function predictionBody({ prediction, probability }: Prediction, receivedAt: number): string {
+  return `{"prediction":${scalarJson(prediction)},"probability":${numberJson(probability)},"latency_ms":${latencyMs(receivedAt)}}`
+}
+
+function batchBody(signature: TabularSignature, predictions: readonly Prediction[], receivedAt: number): string {
+  const labels = predictions.map(({ prediction }) => scalarJson(prediction))
+  const rows = predictions.map(({ probabilities }) => probabilities && `[${probabilities.map(numberJson).join()}]`)
+  const probabilities = rows.includes(undefined) ? 'null' : `[${rows.join()}]`
+  const classes = signature.classLabels === undefined ? '' : `"classes":${JSON.stringify(signature.classLabels)},`
+  return `{"predictions":[${labels.join()}],"probabilities":${probabilities},${classes}"latency_ms":${latencyMs(receivedAt)},"count":${predictions.length}}`
+}
+
+function scalarJson(value: number | string): string {
+  return typeof value === 'string' ? JSON.stringify(value) : numberJson(value)
+}
+
+function numberJson(value: number | null): string {
+  if (value !== null && !Number.isFinite(value)) {
+    throw new ApiError(
+      'model_failed',
+      `The model answered ${value} for this input, which is no number that JSON can hold.`,
+    )
+  }
+  return `${value}`
+}
+
+function latencyMs(receivedAt: number): number {
+  return Math.round((performance.now() - receivedAt) * 1000) / 1000
+}

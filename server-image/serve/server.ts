@@ -1,0 +1,164 @@
+/**
+ * The model server, put together: listens at once, loads and warms the model, then answers; follows its traffic plan; and leaves
+ * without losing a request. Everything it needs comes in as options; it touches neither `process` nor the environment.
+ */
+import { randomInt, randomUUID } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import type { Logger } from 'pino'
+import { EVIDENCE_PATH } from '../../protocol/evidence.ts'
+import { ServerMetrics, addProcessMetrics } from '../metrics/server-metrics.ts'
+import { loadModel } from '../model/session.ts'
+import { Connections, type DrainTiming } from './drain.ts'
+import { createApp } from './http/app.ts'
+import { createHttpServer, type HttpLimits } from './http/http-server.ts'
+import { createListener } from './http/listener.ts'
+import { InferenceService } from './inference-service.ts'
+import { pagesOf } from './pages.ts'
+import { inferenceRoutes } from './routes.ts'
+import { serveModel, type BatchingOptions } from './served-model.ts'
+import { ServingState } from './serving-state.ts'
+import { watchPlan } from './traffic/plan-watch.ts'
+import { Traffic } from './traffic/traffic.ts'
+import { warmUpModel } from './warm-up.ts'
+
+export interface ServerOptions {
+  readonly modelPath: string
+  readonly modelName: string
+  readonly modelVersion: string
+  readonly revision: string
+  readonly host: string
+  /** 0 for any free one. */
+  readonly port: number
+  readonly trafficDir?: string
+  readonly batching: BatchingOptions
+  /** Rows that one request may have. */
+  readonly maxInstances: number
+  readonly maxBodyBytes: number
+  readonly limits: HttpLimits
+  readonly warmUpRuns: number
+  readonly relayTimeoutMs: number
+  readonly drain: DrainTiming
+  readonly log: Logger
+  /** Of the process, as prom-client gathers them. */
+  readonly processMetrics: boolean
+}
+
+export interface RunningServer {
+  readonly host: string
+  readonly port: number
+  /** Resolves when the model answers; rejects with a ModelError when it cannot. */
+  readonly ready: Promise<void>
+  /** Resolves when everybody has been answered and the server is closed: true if no request was cut off. */
+  drain(): Promise<boolean>
+  /** Closes everything at once. */
+  close(): Promise<void>
+}
+
+/** Listens when it resolves. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { log, revision, modelVersion, maxBodyBytes } = options
+  const state = new ServingState()
+  const metrics = new ServerMetrics({
+    revision,
+    version: modelVersion,
+    sha256: () => state.model?.sha256 ?? '',
+    planId: () => traffic.planId,
+    queuedRows: () => state.model?.queuedRows ?? 0,
+  })
+  if (options.processMetrics) addProcessMetrics(metrics)
+  const traffic = new Traffic({
+    revision,
+    relayTimeoutMs: options.relayTimeoutMs,
+    phase: randomInt(1000),
+    onRelay: (peer, result) => metrics.countRelayed(peer, result),
+  })
+  const onInternalError = (error: unknown) => log.error({ err: error }, 'a request met a fault of the server')
+  const isClosing = () => state.isDraining || traffic.isRetired
+  const routes = inferenceRoutes(options)
+  const pages = pagesOf({ ...options, evidencePath: EVIDENCE_PATH, instance: randomUUID(), state, traffic, metrics })
+  const server = createHttpServer(
+    createListener({
+      routes: new Map([...routes].map(([path, { route }]) => [path, route])),
+      service: new InferenceService({ revision, state, traffic, metrics, onInternalError }),
+      rest: createApp({
+        pages,
+        inferencePaths: new Map([...routes].map(([path, { summary }]) => [path, summary])),
+        isClosing,
+        onInternalError,
+      }),
+      maxBodyBytes,
+      isClosing,
+    }),
+    maxBodyBytes,
+    options.limits,
+  )
+  const connections = new Connections(server)
+  const address = await listen(server, options)
+  log.info({ host: options.host, port: address.port }, 'listening')
+  const watch = options.trafficDir === undefined ? undefined : followPlan(options.trafficDir, traffic, options)
+  const closed = new Promise<void>((resolve) => server.once('close', resolve))
+  const release = () => {
+    watch?.close()
+    traffic.close()
+    return closed
+  }
+  return {
+    host: options.host,
+    port: address.port,
+    ready: becomeReady(state, metrics, options),
+    async drain() {
+      state.startDraining()
+      const lostNone = await connections.drain(options.drain)
+      await release()
+      return lostNone
+    },
+    async close() {
+      state.startDraining()
+      connections.close()
+      await release()
+    },
+  }
+}
+
+async function listen(
+  server: ReturnType<typeof createHttpServer>,
+  { host, port }: ServerOptions,
+): Promise<AddressInfo> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  return server.address() as AddressInfo
+}
+
+async function becomeReady(state: ServingState, metrics: ServerMetrics, options: ServerOptions): Promise<void> {
+  const { log, batching } = options
+  const startedAt = performance.now()
+  const model = await loadModel({ path: options.modelPath })
+  const loadMs = Math.round(performance.now() - startedAt)
+  const warmth = warmUpModel(model, options.warmUpRuns)
+  for (const note of [...model.notes, ...warmth.notes]) log.warn(note)
+  const batchingOfModel = warmth.rowsAreIndependent ? batching : { ...batching, maxRows: 1 }
+  const count = (rows: number) => metrics.batchRows.observe(rows)
+  state.modelIsServed(
+    serveModel(model, model, batchingOfModel, { onBatch: count, onClass: (label) => metrics.countClass(label) }),
+  )
+  const { sha256, sizeBytes } = model
+  log.info({ sha256, sizeBytes, loadMs, runMs: warmth.runMs, version: options.modelVersion }, 'serving the model')
+}
+
+function followPlan(dir: string, traffic: Traffic, { revision, log }: ServerOptions) {
+  return watchPlan({
+    dir,
+    revision,
+    onPlan: (plan) => {
+      if (traffic.follow(plan)) log.info({ plan }, 'following a new traffic plan')
+      else log.debug({ plan: plan.id, inForce: traffic.planId }, 'an older traffic plan was ignored')
+    },
+    onGone: () => traffic.standAlone(),
+    onBadPlan: (message) => log.error(message),
+  })
+}

@@ -1,0 +1,81 @@
+/** The way to one peer revision: its connections, its breaker, and what its answers are worth. */
+import { performance } from 'node:perf_hooks'
+import type { PlanPeer } from '../../../protocol/plan.ts'
+import { isOk } from '../answer.ts'
+import type { InferenceRequest } from '../inference.ts'
+import { Breaker } from './breaker.ts'
+import { Peer, type PeerAnswer } from './peer.ts'
+import type { RelayResult } from './traffic.ts'
+
+export interface PeerLinkOptions {
+  /** How long a peer may take to answer, in milliseconds. */
+  readonly relayTimeoutMs: number
+  readonly onRelay: (peer: string, result: RelayResult) => void
+}
+
+export type PeerOutcome =
+  | { readonly kind: 'ok'; readonly answer: PeerAnswer }
+  /** Another revision answered: good enough for the user, but no evidence. */
+  | { readonly kind: 'foreign'; readonly answer: PeerAnswer }
+  | { readonly kind: 'failed'; readonly why: string }
+
+export class PeerLink {
+  readonly breaker = new Breaker()
+  readonly #peer: Peer
+  readonly #to: PlanPeer
+  readonly #options: PeerLinkOptions
+
+  constructor(to: PlanPeer, options: PeerLinkOptions) {
+    this.#to = to
+    this.#options = options
+    this.#peer = new Peer({ address: to.address, budgetMs: options.relayTimeoutMs })
+  }
+
+  isTo({ revision, address }: PlanPeer): boolean {
+    return this.#to.revision === revision && this.#to.address === address
+  }
+
+  count(result: RelayResult): void {
+    this.#options.onRelay(this.#to.revision, result)
+  }
+
+  /** Never rejects; the breaker learns of the outcome. */
+  async ask(request: InferenceRequest, planId: number): Promise<PeerOutcome> {
+    let answer: PeerAnswer
+    try {
+      answer = await this.#peer.ask(request, planId)
+    } catch (error) {
+      this.breaker.failed(performance.now())
+      return { kind: 'failed', why: error instanceof Error ? error.message : String(error) }
+    }
+    this.breaker.answered()
+    return this.#judge(answer)
+  }
+
+  /** A copy whose answer nobody waits for: it tells the breaker whether the peer is back. */
+  probe(request: InferenceRequest, planId: number): void {
+    void this.ask(request, planId)
+  }
+
+  close(): void {
+    this.#peer.close()
+  }
+
+  #judge(answer: PeerAnswer): PeerOutcome {
+    if (answer.revision === undefined) {
+      return { kind: 'failed', why: `${answer.status} from something that is no Penstock server` }
+    }
+    if (answer.revision !== this.#to.revision) return { kind: 'foreign', answer }
+    return isOk(answer) ? { kind: 'ok', answer } : { kind: 'failed', why: `${answer.status} ${reasonIn(answer)}` }
+  }
+}
+
+/** The message of a JSON error, whichever route worded it. */
+function reasonIn({ body }: PeerAnswer): string {
+  try {
+    const { error } = JSON.parse(String(body)) as { error?: string | { message?: string } }
+    return (typeof error === 'string' ? error : error?.message) ?? ''
+  } catch {
+    return ''
+  }
+}

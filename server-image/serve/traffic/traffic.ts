@@ -1,0 +1,182 @@
+/**
+ * Who answers a client's request: this revision, or the peer of the traffic plan, with this revision behind it.
+ *
+ * Law: a user never sees a bad peer. Whatever the peer does - dead, slow, wrong, failing - this revision answers itself, as
+ * inference changes nothing and can be done again. Every request is counted once, for the plan that it began under.
+ */
+import { performance } from 'node:perf_hooks'
+import type { Answers } from '../../../protocol/evidence.ts'
+import { RELAYED_HEADER } from '../../../protocol/headers.ts'
+import type { PlanFile } from '../../../protocol/plan.ts'
+import { isOk, type Answer } from '../answer.ts'
+import type { InferenceRequest } from '../inference.ts'
+import type { BreakerState } from './breaker.ts'
+import { PeerLink, type PeerLinkOptions } from './peer-link.ts'
+import { Shadow } from './shadow.ts'
+import { Split, stickyBucket } from './split.ts'
+import { Tally } from './tally.ts'
+
+export interface TrafficOptions extends PeerLinkOptions {
+  readonly revision: string
+  /** In 0..999: see `Split`. */
+  readonly phase: number
+}
+
+/** What a request came to, for metrics. `peer` is a revision. */
+export type RelayResult = 'ok' | 'error' | 'rejected' | 'foreign' | 'skipped'
+
+interface PlanInForce {
+  readonly file: PlanFile
+  readonly own: Tally
+  readonly split: Split
+  readonly shadowSplit: Split
+  readonly peer?: { readonly link: PeerLink; readonly tally: Tally; readonly shadow: Shadow }
+}
+
+export class Traffic {
+  readonly #options: TrafficOptions
+  #plan: PlanInForce
+  #directRequests = 0
+  #relayedIn = 0
+
+  constructor(options: TrafficOptions) {
+    this.#options = options
+    this.#plan = this.#begin({
+      id: 0,
+      revision: options.revision,
+      weightPermille: 0,
+      shadowPermille: 0,
+      retired: false,
+    })
+  }
+
+  get planId(): number {
+    return this.#plan.file.id
+  }
+
+  /** True for a replaced revision: its clients are to open new connections, which reach its successor. */
+  get isRetired(): boolean {
+    return this.#plan.file.retired
+  }
+
+  get breaker(): BreakerState {
+    return this.#plan.peer?.link.breaker.state ?? 'closed'
+  }
+
+  get directRequests(): number {
+    return this.#directRequests
+  }
+
+  get relayedIn(): number {
+    return this.#relayedIn
+  }
+
+  /** Counters of the plan in force, by revision. */
+  answers(): Record<string, Answers> {
+    const { file, own, peer } = this.#plan
+    return {
+      [file.revision]: own.toAnswers(),
+      ...(file.peer !== undefined && peer !== undefined && { [file.peer.revision]: peer.tally.toAnswers() }),
+    }
+  }
+
+  /**
+   * Switches to a plan at once; requests that are on their way end under the old one.
+   * @returns false when the plan is not newer than the one in force
+   */
+  follow(file: PlanFile): boolean {
+    if (file.id <= this.#plan.file.id) return false
+    const before = this.#plan.peer?.link
+    this.#plan = this.#begin(file, before)
+    if (before !== this.#plan.peer?.link) before?.close()
+    return true
+  }
+
+  /** The plan was taken away: everything is answered here. Its counters and its id stay. */
+  standAlone(): void {
+    const { file, own, split, shadowSplit, peer } = this.#plan
+    if (peer === undefined) return
+    const { peer: _left, ...alone } = file
+    this.#plan = { file: { ...alone, weightPermille: 0, shadowPermille: 0, retired: false }, own, split, shadowSplit }
+    peer.link.close()
+  }
+
+  close(): void {
+    this.#plan.peer?.link.close()
+  }
+
+  /** @param answerOurselves computes this revision's answer; never rejects */
+  async answer(request: InferenceRequest, answerOurselves: () => Promise<Answer>): Promise<Answer> {
+    if (request.headers[RELAYED_HEADER] !== undefined) {
+      this.#relayedIn += 1
+      return answerOurselves()
+    }
+    this.#directRequests += 1
+    const plan = this.#plan
+    if (plan.peer === undefined) return counted(plan.own, await answerOurselves())
+    if (isForPeer(plan, request)) return relay(plan, plan.peer, request, answerOurselves)
+    const answer = counted(plan.own, await answerOurselves())
+    if (plan.shadowSplit.take()) plan.peer.shadow.copy(request, answer, plan.file.id)
+    return answer
+  }
+
+  /** Connections to a peer that stays, and what its breaker knows, outlive the plan. */
+  #begin(file: PlanFile, before?: PeerLink): PlanInForce {
+    const { phase } = this.#options
+    const plan = {
+      file,
+      own: new Tally(),
+      split: new Split(file.weightPermille, phase),
+      shadowSplit: new Split(file.shadowPermille, phase),
+    }
+    if (file.peer === undefined) return plan
+    const link = before?.isTo(file.peer) === true ? before : new PeerLink(file.peer, this.#options)
+    const tally = new Tally()
+    return { ...plan, peer: { link, tally, shadow: new Shadow(link, tally) } }
+  }
+}
+
+function isForPeer({ file, split }: PlanInForce, { headers }: InferenceRequest): boolean {
+  const user = file.stickyHeader === undefined ? undefined : headers[file.stickyHeader]
+  if (user === undefined || user.length === 0) return split.take()
+  return stickyBucket(file.peer?.revision ?? '', String(user)) < file.weightPermille
+}
+
+/** Our own share: a 5xx or 429 is our failure, any other refusal the client's. */
+function counted(tally: Tally, answer: Answer): Answer {
+  if (isOk(answer)) tally.ok(answer.durationMs)
+  else if (answer.status >= 500 || answer.status === 429) tally.error(answer.failure ?? `status ${answer.status}`)
+  else tally.rejected += 1
+  return answer
+}
+
+async function relay(
+  plan: PlanInForce,
+  { link, tally }: NonNullable<PlanInForce['peer']>,
+  request: InferenceRequest,
+  answerOurselves: () => Promise<Answer>,
+): Promise<Answer> {
+  const permission = link.breaker.ask(performance.now())
+  if (permission !== 'send') {
+    tally.skipped += 1
+    link.count('skipped')
+    if (permission === 'skip-and-probe') link.probe(request, plan.file.id)
+    return answerOurselves()
+  }
+  const outcome = await link.ask(request, plan.file.id)
+  if (outcome.kind === 'ok') {
+    tally.ok(outcome.answer.durationMs)
+    link.count('ok')
+    return outcome.answer
+  }
+  if (outcome.kind === 'foreign') {
+    tally.foreign += 1
+    link.count('foreign')
+    return isOk(outcome.answer) ? outcome.answer : answerOurselves()
+  }
+  const answer = await answerOurselves()
+  if (isOk(answer)) tally.error(outcome.why)
+  else tally.rejected += 1
+  link.count(isOk(answer) ? 'error' : 'rejected')
+  return answer
+}
