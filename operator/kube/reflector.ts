@@ -339,7 +339,3 @@ function selectionOf<T extends KubeObject>({ options }: Run<T>): Selection {
     ...(fieldSelector !== undefined && { fieldSelector }),
   }
 }
-
-function definedVersion(resourceVersion: string | undefined): { resourceVersion?: string } {
-  return resourceVersion === undefined ? {} : { resourceVersion }
-}
