@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -233,7 +233,7 @@ describe('no usable answer', () => {
 })
 
 describe('identity', () => {
-  const bearer = (request: { headers: { authorization?: string } }) => request.headers.authorization
+  const bearer = (request: IncomingMessage) => request.headers.authorization
 
   test('a token file that rotated is read again when the old token is refused', async () => {
     let accepted = 'Bearer one'
