@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { pino } from 'pino'
@@ -90,6 +90,7 @@ async function serve(flags: ServeFlags): Promise<void> {
       modelPath: join(flags.modelDir, 'model.onnx'),
       modelName: flags.modelName,
       modelVersion: flags.modelVersion,
+      serverVersion: programVersion(),
       revision: flags.revision,
       host: flags.host,
       port: flags.port,
@@ -132,6 +133,13 @@ function drainOnSignal(server: RunningServer, log: pino.Logger): void {
     })
   }
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
+}
+
+function programVersion(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  return version
 }
 
 /** Where Kubernetes looks for a container's last words; anywhere else there is no such file, and the log has them. */

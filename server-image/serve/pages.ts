@@ -3,10 +3,13 @@ import type { ServerMetrics } from '../metrics/server-metrics.ts'
 import { answerJson, type PageRoute } from './http/app.ts'
 import type { ServingState } from './serving-state.ts'
 import type { Traffic } from './traffic/traffic.ts'
+import { v2PagesOf } from './v2/pages.ts'
 
 export interface PagesOptions {
   readonly modelName: string
   readonly modelVersion: string
+  /** Of the server program. */
+  readonly serverVersion: string
   readonly revision: string
   readonly evidencePath: string
   /** Random, of this process. */
@@ -50,6 +53,7 @@ export function pagesOf(options: PagesOptions): PageRoute[] {
       summary: 'counters by traffic plan, which gates judge',
       answer: answerJson(() => evidenceOf(options)),
     },
+    ...v2PagesOf(options),
   ]
 }
 

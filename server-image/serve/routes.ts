@@ -1,12 +1,7 @@
 import type { InferenceRoute } from './inference.ts'
+import { inferRoute, type InferRouteOptions } from './v2/infer-route.ts'
+import { modelPaths } from './v2/paths.ts'
 import { predictBatchRoute, predictRoute } from './predict/predict-route.ts'
-
-export interface RouteOptions {
-  readonly modelName: string
-  readonly modelVersion: string
-  /** Rows that one request may have. */
-  readonly maxInstances: number
-}
 
 export interface RouteEntry {
   readonly route: InferenceRoute
@@ -14,12 +9,17 @@ export interface RouteEntry {
 }
 
 /** The inference routes by path. */
-export function inferenceRoutes({ maxInstances }: RouteOptions): Map<string, RouteEntry> {
+export function inferenceRoutes(options: InferRouteOptions): Map<string, RouteEntry> {
+  const infer = { route: inferRoute(options), summary: 'V2: tensors in, tensors out' }
   return new Map([
     [
       '/predict',
       { route: predictRoute, summary: 'one row: {"features": [...]} or {"features": {"name": value, ...}}' },
     ],
-    ['/predict/batch', { route: predictBatchRoute(maxInstances), summary: 'rows: {"instances": [[...], ...]}' }],
+    [
+      '/predict/batch',
+      { route: predictBatchRoute(options.maxInstances), summary: 'rows: {"instances": [[...], ...]}' },
+    ],
+    ...modelPaths(options).map((path): [string, RouteEntry] => [`${path}/infer`, infer]),
   ])
 }

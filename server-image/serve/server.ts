@@ -25,6 +25,8 @@ export interface ServerOptions {
   readonly modelPath: string
   readonly modelName: string
   readonly modelVersion: string
+  /** Of the server program. */
+  readonly serverVersion: string
   readonly revision: string
   readonly host: string
   /** 0 for any free one. */

@@ -12,7 +12,7 @@ const EMPTY = Buffer.alloc(0)
 /** Reads a request's body into memory; calls back once. */
 export function readBody(request: IncomingMessage, maxBytes: number, done: (body: Body) => void): void {
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) return done({ kind: 'too-large' })
-  let first = EMPTY
+  let first: Buffer = EMPTY
   let rest: Buffer[] | undefined
   let size = 0
 

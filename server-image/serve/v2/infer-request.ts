@@ -1,0 +1,148 @@
+/** The body of an Open Inference Protocol V2 request, checked against the model's contract down to each element. */
+import type { ModelContract, TensorContract } from '../../../protocol/resolve.ts'
+import type { Datatype, Tensor, Tensors } from '../../model/tensor.ts'
+import { ApiError } from '../api-error.ts'
+import { tensorData } from './tensor-data.ts'
+
+export interface InferRequest {
+  readonly id?: string
+  readonly feeds: Tensors
+  /** Names of the outputs that were asked for; all of them when none is named. */
+  readonly outputs: readonly string[]
+}
+
+type Members = Readonly<Record<string, unknown>>
+
+/**
+ * @param maxRows of a batch dimension
+ * @throws ApiError that names the field
+ */
+export function readInferRequest(body: unknown, contract: ModelContract, maxRows: number): InferRequest {
+  const request = membersOf(body, '', ['id', 'parameters', 'inputs', 'outputs'])
+  const { id } = request
+  if (id !== undefined && typeof id !== 'string') throw invalid('id', 'id must be a string.')
+  checkParameters(request, '')
+  return {
+    ...(id !== undefined && { id }),
+    feeds: readInputs(request['inputs'], contract.inputs, maxRows),
+    outputs: readOutputs(request['outputs'], contract.outputs),
+  }
+}
+
+function readInputs(inputs: unknown, wanted: readonly TensorContract[], maxRows: number): Tensors {
+  const byName = new Map(wanted.map((tensor) => [tensor.name, tensor]))
+  const feeds: Record<string, Tensor> = {}
+  for (const [index, value] of listOf(inputs, 'inputs').entries()) {
+    const path = `inputs[${index}]`
+    const input = membersOf(value, path, ['name', 'shape', 'datatype', 'parameters', 'data'])
+    checkParameters(input, path)
+    const contract = byName.get(nameOf(input, path))
+    if (contract === undefined || Object.hasOwn(feeds, contract.name)) {
+      const names = wanted.map(({ name }) => name).join(', ')
+      throw new ApiError('invalid_input', `${path}.name must be one of the model's inputs, each once: ${names}.`, {
+        field: `${path}.name`,
+      })
+    }
+    feeds[contract.name] = readTensor(input, contract, path, maxRows)
+  }
+  const missing = wanted.find(({ name }) => !Object.hasOwn(feeds, name))
+  if (missing !== undefined) {
+    throw new ApiError('invalid_input', `Input ${missing.name} is missing in inputs.`, { field: 'inputs' })
+  }
+  return feeds
+}
+
+function readTensor(input: Members, contract: TensorContract, path: string, maxRows: number): Tensor {
+  if (input['datatype'] !== contract.datatype) {
+    const problem = `${path}.datatype must be ${contract.datatype} for input ${contract.name}, got ${shown(input['datatype'])}.`
+    throw new ApiError('invalid_input', problem, { field: `${path}.datatype` })
+  }
+  const shape = readShape(input['shape'], contract, path, maxRows)
+  const datatype = contract.datatype as Datatype
+  return { datatype, shape, data: tensorData(datatype, shape, input['data'], `${path}.data`) }
+}
+
+function readShape(value: unknown, { name, shape }: TensorContract, path: string, maxRows: number): number[] {
+  const field = `${path}.shape`
+  const dimensions = listOf(value, field)
+  const fits =
+    dimensions.length === shape.length &&
+    dimensions.every(
+      (size, axis) => typeof size === 'number' && Number.isSafeInteger(size) && size > 0 && fitsAxis(size, shape[axis]),
+    )
+  if (!fits) {
+    const wanted = `[${shape.map((size) => (size === -1 ? 'any' : size)).join(', ')}]`
+    throw new ApiError('invalid_input', `${field} must be ${wanted} for input ${name}, got ${shown(value)}.`, { field })
+  }
+  const [rows] = dimensions as number[]
+  if (shape[0] === -1 && rows !== undefined && rows > maxRows) {
+    throw new ApiError('invalid_input', `${field} has ${rows} rows; at most ${maxRows} may come in one request.`, {
+      field,
+    })
+  }
+  return dimensions as number[]
+}
+
+function fitsAxis(size: number, wanted: number | undefined): boolean {
+  return wanted === -1 || size === wanted
+}
+
+function readOutputs(outputs: unknown, known: readonly TensorContract[]): string[] {
+  const names = known.map(({ name }) => name)
+  if (outputs === undefined) return names
+  const asked = listOf(outputs, 'outputs').map((value, index) => {
+    const path = `outputs[${index}]`
+    const output = membersOf(value, path, ['name', 'parameters'])
+    checkParameters(output, path)
+    const name = nameOf(output, path)
+    if (names.includes(name)) return name
+    const field = `${path}.name`
+    throw new ApiError('invalid_input', `${field} must be one of the model's outputs: ${names.join(', ')}.`, { field })
+  })
+  if (new Set(asked).size < asked.length)
+    throw new ApiError('invalid_input', 'outputs names one twice.', { field: 'outputs' })
+  return asked.length === 0 ? names : asked
+}
+
+function membersOf(value: unknown, path: string, known: readonly string[]): Members {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalid(path, `${path === '' ? 'The body' : path} must be a JSON object.`)
+  }
+  const unknown = Object.keys(value).find((name) => !known.includes(name))
+  if (unknown !== undefined) {
+    const field = `${path === '' ? '' : `${path}.`}${unknown.slice(0, 80)}`
+    throw invalid(field, `Unknown member ${JSON.stringify(field)}; known are ${known.join(', ')}.`)
+  }
+  return value as Members
+}
+
+function listOf(value: unknown, path: string): readonly unknown[] {
+  if (Array.isArray(value)) return value
+  throw invalid(path, value === undefined ? `${path} is missing.` : `${path} must be an array, got ${shown(value)}.`)
+}
+
+function nameOf(members: Members, path: string): string {
+  const { name } = members
+  if (typeof name === 'string') return name
+  throw invalid(`${path}.name`, `${path}.name must be a string, got ${shown(name)}.`)
+}
+
+/** They belong to extensions; what they ask for is optional to give. */
+function checkParameters({ parameters }: Members, path: string): void {
+  const isObject = typeof parameters === 'object' && parameters !== null && !Array.isArray(parameters)
+  if (parameters === undefined || isObject) return
+  const field = path === '' ? 'parameters' : `${path}.parameters`
+  throw invalid(field, `${field} must be an object.`)
+}
+
+function invalid(field: string, message: string): ApiError {
+  return new ApiError('invalid_request', message, field === '' ? {} : { field })
+}
+
+const MAX_SHOWN = 60
+
+function shown(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  const json = JSON.stringify(value, (_key, part: unknown) => (typeof part === 'bigint' ? String(part) : part))
+  return json.length > MAX_SHOWN ? `${json.slice(0, MAX_SHOWN)}…` : json
+}

@@ -1,0 +1,13 @@
+/** Paths of the one model, without and with its version, as they look in a request. */
+export function modelPaths(model: { readonly modelName: string; readonly modelVersion: string }): [string, string] {
+  const path = `/v2/models/${encoded(model.modelName)}`
+  return [path, `${path}/versions/${encoded(model.modelVersion)}`]
+}
+
+/** What `encodeURIComponent` leaves as it is has a meaning in express's paths. */
+function encoded(segment: string): string {
+  return encodeURIComponent(segment).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+}
