@@ -1,0 +1,30 @@
+import type { KubeObject } from '../json.ts'
+import { placeOf } from '../store.ts'
+import { badRequest } from '../status.ts'
+import type { ResourceType } from '../kinds/resource-type.ts'
+
+export type ObjectPredicate = (object: KubeObject) => boolean
+
+/** Parses a field selector, `status.phase=Running,spec.nodeName!=`, against the fields that a resource offers. Throws 400. */
+export function parseFieldSelector(text: string, type: ResourceType): ObjectPredicate {
+  if (text === '') return () => true
+  const terms = text.split(/(?<!\\),/).map((term) => parseTerm(term, type))
+  return (object) => terms.every((matches) => matches(object))
+}
+
+function parseTerm(term: string, type: ResourceType): ObjectPredicate {
+  const match = /^([^=!]+)(!=|==|=)(.*)$/.exec(term)
+  if (!match) throw badRequest(`invalid field selector: invalid selector: '${term}'; can't understand '${term}'`)
+  const [, field = '', operator, raw = ''] = match
+  const value = raw.replaceAll(/\\([,=\\])/g, '$1')
+  const read = readerOf(field, type)
+  return operator === '!=' ? (object) => read(object) !== value : (object) => read(object) === value
+}
+
+function readerOf(field: string, type: ResourceType): (object: KubeObject) => string {
+  if (field === 'metadata.name') return (object) => object.metadata.name
+  if (field === 'metadata.namespace') return (object) => placeOf(object).namespace
+  const read = type.selectableFields[field]
+  if (read) return read
+  throw badRequest(`field label not supported: ${field}`)
+}

@@ -1,0 +1,159 @@
+/**
+ * Decoding of built-in kinds with the results that Kubernetes' Go types give: unknown fields are found and dropped, wrong types are
+ * refused, and empty values vanish where the Go field says `omitempty`.
+ */
+import { isObject, type Json, type JsonObject } from '../json.ts'
+import { canonicalQuantity } from '../quantity.ts'
+import { isOmittedWhenEmpty } from './omit-empty.ts'
+import {
+  effectiveType,
+  type FieldType,
+  type ListType,
+  type MapType,
+  type ScalarName,
+  type StructType,
+} from './field-type.ts'
+
+/** A value whose JSON type is not the field's. The message is encoding/json's. */
+export class TypeMismatch extends Error {}
+
+export interface DecodeResult {
+  readonly value: JsonObject
+  /** Paths of unknown fields, e.g. `spec.template.spec.containers[0].imagee`. */
+  readonly unknown: readonly string[]
+}
+
+interface Position {
+  readonly path: string
+  /** Name of the Go struct and field for messages, e.g. `DeploymentSpec.spec.replicas`. */
+  readonly owner: string
+  readonly unknown: string[]
+}
+
+/** Decodes an object by its structure. Throws TypeMismatch. */
+export function decodeStruct(object: JsonObject, type: StructType): DecodeResult {
+  const unknown: string[] = []
+  const value = decodeFields(object, type, { path: '', owner: '', unknown })
+  return { value, unknown }
+}
+
+function decodeFields(object: JsonObject, type: StructType, at: Position): JsonObject {
+  const decoded: JsonObject = {}
+  for (const [field, value] of Object.entries(object)) {
+    const path = at.path ? `${at.path}.${field}` : field
+    const slot = type.fields.get(field)
+    if (!slot) {
+      at.unknown.push(path)
+      continue
+    }
+    if (value === null) continue
+    const owner = type.name.split('.').at(-1) ?? ''
+    const result = decodeValue(value, slot.type, { path, owner, unknown: at.unknown })
+    if (!isEmptyIn(type, field, result, slot.type)) decoded[field] = result
+  }
+  return decoded
+}
+
+function isEmptyIn(owner: StructType, field: string, value: Json, type: FieldType): boolean {
+  if (Array.isArray(value)) return value.length === 0 && !owner.required.includes(field)
+  if (type.kind === 'map' && isObject(value)) return Object.keys(value).length === 0
+  return (value === '' || value === 0 || value === false) && isOmittedWhenEmpty(owner, field, value)
+}
+
+function decodeValue(value: Json, type: FieldType, at: Position): Json {
+  switch (type.kind) {
+    case 'struct':
+      if (!isObject(value)) throw mismatch(value, at, type.name)
+      return decodeFields(value, type, at)
+    case 'map':
+      return decodeMap(value, type, at)
+    case 'list':
+      return decodeList(value, type, at)
+    case 'scalar':
+      return decodeScalar(value, type.scalar, at)
+    case 'untyped':
+      return value
+  }
+}
+
+function decodeMap(value: Json, type: MapType, at: Position): Json {
+  if (!isObject(value)) throw mismatch(value, at, `map[string]${goName(type.values)}`)
+  const decoded: JsonObject = {}
+  for (const [key, each] of Object.entries(value)) {
+    const position = { ...at, path: `${at.path}.${key}` }
+    decoded[key] = each === null ? emptyOf(type.values) : decodeValue(each, type.values, position)
+  }
+  return decoded
+}
+
+function decodeList(value: Json, type: ListType, at: Position): Json {
+  if (!Array.isArray(value)) throw mismatch(value, at, `[]${goName(type.items)}`)
+  return value.map((each, index) =>
+    each === null ? emptyOf(type.items) : decodeValue(each, type.items, { ...at, path: `${at.path}[${index}]` }),
+  )
+}
+
+function emptyOf(type: FieldType): Json {
+  const effective = effectiveType(type)
+  if (effective.kind !== 'scalar') return effective.kind === 'list' ? [] : {}
+  return effective.scalar === 'string' ? '' : null
+}
+
+function decodeScalar(value: Json, scalar: ScalarName, at: Position): Json {
+  switch (scalar) {
+    case 'string':
+    case 'bytes':
+    case 'time':
+      if (typeof value !== 'string') throw mismatch(value, at, 'string')
+      return scalar === 'time' ? decodeTime(value) : value
+    case 'boolean':
+      if (typeof value !== 'boolean') throw mismatch(value, at, 'bool')
+      return value
+    case 'integer':
+      if (typeof value !== 'number' || !Number.isInteger(value)) throw mismatch(value, at, 'int32')
+      return value
+    case 'number':
+      if (typeof value !== 'number') throw mismatch(value, at, 'float64')
+      return value
+    case 'int-or-string':
+      if (typeof value !== 'string' && typeof value !== 'number') throw mismatch(value, at, 'intstr.IntOrString')
+      return value
+    case 'quantity':
+      return decodeQuantity(value)
+  }
+}
+
+function decodeTime(value: string): string {
+  if (Number.isNaN(Date.parse(value))) {
+    throw new TypeMismatch(
+      `parsing time ${JSON.stringify(JSON.stringify(value))} as "2006-01-02T15:04:05Z07:00": cannot parse ${JSON.stringify(value)} as "2006"`,
+    )
+  }
+  return value
+}
+
+function decodeQuantity(value: Json): string {
+  const canonical =
+    typeof value === 'string' || typeof value === 'number' ? canonicalQuantity(String(value)) : undefined
+  if (canonical !== undefined) return canonical
+  throw new TypeMismatch("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
+}
+
+function mismatch(value: Json, at: Position, wanted: string): TypeMismatch {
+  return new TypeMismatch(
+    `json: cannot unmarshal ${jsonName(value)} into Go struct field ${at.owner}.${at.path} of type ${wanted}`,
+  )
+}
+
+function jsonName(value: Json): string {
+  if (Array.isArray(value)) return 'array'
+  if (isObject(value)) return 'object'
+  if (typeof value === 'boolean') return 'bool'
+  return typeof value === 'number' && !Number.isInteger(value) ? `number ${value}` : typeof value
+}
+
+function goName(type: FieldType): string {
+  if (type.kind === 'struct') return type.name.split('.').slice(-2).join('.')
+  if (type.kind === 'scalar') return type.scalar === 'string' ? 'string' : type.scalar
+  return 'interface {}'
+}
