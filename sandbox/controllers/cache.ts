@@ -28,6 +28,14 @@ export class Cache<T extends KubeObject> {
     this.#listeners.push(listener)
   }
 
+  /** Calls back with the key of each object that changes. */
+  subscribeKeys(listener: (key: string) => void): void {
+    this.subscribe(({ before, after }) => {
+      const object = after ?? before
+      if (object !== undefined) listener(keyOf(object))
+    })
+  }
+
   get(key: string): T | undefined {
     return this.#objects.get(key)
   }

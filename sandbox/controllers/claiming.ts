@@ -1,6 +1,7 @@
+import { keyIn, keyOf, type Cache } from './cache.ts'
 import type { Collection } from './collection.ts'
 import type { KubeObject } from './objects.ts'
-import { claim, controllerReference, type OwnerKind } from './ownership.ts'
+import { claim, controllerOf, controllerReference, type OwnerKind } from './ownership.ts'
 
 export interface Claiming<T extends KubeObject> {
   readonly collection: Collection<T>
@@ -31,4 +32,26 @@ export async function claimObjects<T extends KubeObject>(
     await collection.patchMetadata(object, { ownerReferences: others })
   }
   return collection.cache.controlledBy(owner.metadata.uid)
+}
+
+export interface Owners<O extends KubeObject, T extends KubeObject> {
+  readonly kind: string
+  readonly cache: Cache<O>
+  readonly selects: (owner: O, object: T) => boolean
+}
+
+/** The keys of the owners that a change of an object concerns: its controllers before and after; for an orphan, all that select it. */
+export function concernedOwners<O extends KubeObject, T extends KubeObject>(
+  owners: Owners<O, T>,
+  change: { readonly before?: T; readonly after?: T },
+): Set<string> {
+  const keys = new Set<string>()
+  for (const object of [change.before, change.after].filter((state) => state !== undefined)) {
+    const { namespace } = object.metadata
+    const controller = controllerOf(object)
+    if (controller?.kind === owners.kind) keys.add(keyIn(namespace, controller.name))
+    if (controller !== undefined) continue
+    for (const owner of owners.cache.inNamespace(namespace)) if (owners.selects(owner, object)) keys.add(keyOf(owner))
+  }
+  return keys
 }

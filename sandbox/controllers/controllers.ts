@@ -9,8 +9,7 @@ import type { Client } from '../../operator/kube/client.ts'
 import { isConflict } from '../../operator/kube/errors.ts'
 import { silentLog, type Log } from '../../operator/kube/log.ts'
 import { createWorkqueue, type Workqueue } from '../../operator/kube/workqueue.ts'
-import { autoscalingController } from './autoscaling/controller.ts'
-import type { UsageOf } from './autoscaling/metrics.ts'
+import { autoscalingController, type MeasuredPod } from './autoscaling/controller.ts'
 import type { Controller } from './controller.ts'
 import { deploymentController } from './deployment/controller.ts'
 import { disruptionController } from './disruption/controller.ts'
@@ -26,7 +25,7 @@ export interface ControllersOptions {
   /** PEM of the authority that signed the API server's certificate: what `kube-root-ca.crt` holds. */
   readonly certificateAuthority: string
   /** What pods use now; without it no metric has a source. */
-  readonly usageOf?: UsageOf
+  readonly usage?: () => Promise<readonly MeasuredPod[]>
   /** How often autoscalers look. Default 15. */
   readonly autoscalerIntervalSeconds?: number
   /** Wait after a Job's first failed pod; it doubles with each. Default 10. */
@@ -59,13 +58,13 @@ export async function startControllers(options: ControllersOptions): Promise<Con
 }
 
 function controllersOf(world: World, options: ControllersOptions): Controller[] {
-  const { usageOf = () => undefined, autoscalerIntervalSeconds = 15, jobBackoffSeconds = 10 } = options
+  const { usage = async () => [], autoscalerIntervalSeconds = 15, jobBackoffSeconds = 10 } = options
   return [
     deploymentController(world),
     replicaSetController(world),
     jobController(world, jobBackoffSeconds * 1000),
     endpointSliceController(world),
-    autoscalingController(world, { usageOf, intervalMs: autoscalerIntervalSeconds * 1000 }),
+    autoscalingController(world, { usage, intervalMs: autoscalerIntervalSeconds * 1000 }),
     disruptionController(world),
     namespaceController(world, options.certificateAuthority),
   ]

@@ -1,17 +1,25 @@
 import { ApiError } from '../../../operator/kube/errors.ts'
 import { keyOf } from '../cache.ts'
+import { sameMeaning } from '../canonical.ts'
 import type { Controller } from '../controller.ts'
 import { resourceOfKind } from '../discovery.ts'
 import { parseSelector } from '../selector.ts'
 import { isDeleting } from '../pod-state.ts'
+import type { Pod } from '../objects.ts'
 import type { World } from '../world.ts'
 import { emptyMemory, type Memory } from './behavior.ts'
-import type { UsageOf } from './metrics.ts'
+import type { PodUsage } from './metrics.ts'
 import type { HorizontalPodAutoscaler, ScaleTarget } from './objects.ts'
 import { planAutoscaling } from './plan.ts'
 
+/** What one pod uses now. */
+export interface MeasuredPod extends PodUsage {
+  readonly uid: string
+}
+
 export interface AutoscalingOptions {
-  readonly usageOf: UsageOf
+  /** Measures all pods; one that cannot be measured yet is left out. */
+  readonly usage: () => Promise<readonly MeasuredPod[]>
   /** How often each autoscaler looks. */
   readonly intervalMs: number
 }
@@ -25,7 +33,8 @@ export function autoscalingController(world: World, options: AutoscalingOptions)
     watch(enqueue) {
       autoscalers.cache.subscribe(({ before, after }) => {
         const object = after ?? before
-        if (object !== undefined && before?.metadata.generation !== after?.metadata.generation) enqueue(keyOf(object))
+        // Its own status is no reason to look before the interval has passed.
+        if (object !== undefined && !sameMeaning(before?.spec, after?.spec)) enqueue(keyOf(object))
       })
     },
     async sync(key) {
@@ -35,7 +44,7 @@ export function autoscalingController(world: World, options: AutoscalingOptions)
         return undefined
       }
       const { uid } = hpa.metadata
-      memories.set(uid, await syncAutoscaler(world, hpa, memories.get(uid) ?? emptyMemory, options.usageOf))
+      memories.set(uid, await syncAutoscaler(world, hpa, memories.get(uid) ?? emptyMemory, options.usage))
       return world.nowMs() + options.intervalMs
     },
   }
@@ -50,10 +59,12 @@ async function syncAutoscaler(
   world: World,
   hpa: HorizontalPodAutoscaler,
   memory: Memory,
-  usageOf: UsageOf,
+  usage: AutoscalingOptions['usage'],
 ): Promise<Memory> {
   const { autoscalers, pods, nowMs } = world
-  const scale = await readScale(world, hpa)
+  const [scale, measured] = await Promise.all([readScale(world, hpa), usage()])
+  const byUid = new Map(measured.map((pod) => [pod.uid, pod]))
+  const usageOf = (pod: Pod): PodUsage | undefined => byUid.get(pod.metadata.uid)
   const plan = planAutoscaling(
     { hpa, scale, pods: pods.cache.inNamespace(hpa.metadata.namespace), usageOf },
     memory,

@@ -42,7 +42,6 @@ export interface MetricStatus {
 }
 
 export interface HorizontalPodAutoscalerStatus {
-  observedGeneration?: number
   lastScaleTime?: string
   currentReplicas?: number
   desiredReplicas: number

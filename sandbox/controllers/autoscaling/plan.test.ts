@@ -156,7 +156,6 @@ describe('an autoscaler', () => {
     expect(plan.scaleTo).toBe(scaleTo)
     expect(conditions(plan)).toMatchObject(expected)
     expect(plan.status).toMatchObject({
-      observedGeneration: 2,
       currentReplicas: seen.replicas,
       desiredReplicas: scaleTo ?? seen.replicas,
     })

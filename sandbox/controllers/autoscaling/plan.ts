@@ -157,7 +157,6 @@ function statusAfter(
   for (const fact of last.values()) conditions = withCondition(conditions, fact, nowMs)
   const lastScaleTime = rescaled ? timestamp(nowMs) : hpa.status?.lastScaleTime
   return {
-    observedGeneration: hpa.metadata.generation ?? 0,
     ...(lastScaleTime === undefined ? {} : { lastScaleTime }),
     currentReplicas: scale.replicas,
     desiredReplicas: decision.replicas,
@@ -200,5 +199,5 @@ function withCondition(
 }
 
 function unchangedStatus(hpa: HorizontalPodAutoscaler): HorizontalPodAutoscalerStatus {
-  return { desiredReplicas: 0, ...hpa.status, observedGeneration: hpa.metadata.generation ?? 0 }
+  return { desiredReplicas: 0, ...hpa.status }
 }

@@ -1,6 +1,6 @@
 import { isAlreadyExists, ApiError } from '../../../operator/kube/errors.ts'
-import { keyIn, keyOf } from '../cache.ts'
-import { claimObjects } from '../claiming.ts'
+import { keyIn } from '../cache.ts'
+import { claimObjects, concernedOwners, type Owners } from '../claiming.ts'
 import type { Controller } from '../controller.ts'
 import type { Deployment, NewObject, ReplicaSet } from '../objects.ts'
 import { controllerOf } from '../ownership.ts'
@@ -13,22 +13,20 @@ import { isRecreate } from './sizing.ts'
 /** Rolls each Deployment's pods from one template to the next through ReplicaSets, and tells how far it is. */
 export function deploymentController(world: World): Controller {
   const { deployments, replicaSets, pods } = world
+  const owners: Owners<Deployment, ReplicaSet> = { kind: 'Deployment', cache: deployments.cache, selects }
   return {
     name: 'deployment',
     watch(enqueue) {
-      deployments.cache.subscribe(({ before, after }) => {
-        const object = after ?? before
-        if (object !== undefined) enqueue(keyOf(object))
-      })
-      replicaSets.cache.subscribe(({ before, after }) => {
-        for (const key of ownersOf(world, before, after)) enqueue(key)
+      deployments.cache.subscribeKeys(enqueue)
+      replicaSets.cache.subscribe((change) => {
+        for (const key of concernedOwners(owners, change)) enqueue(key)
       })
       pods.cache.subscribe(({ before, after }) => {
         // Recreate waits for the last old pod to go; nothing else hangs on a single pod.
         const controller = before !== undefined && after === undefined ? controllerOf(before) : undefined
         if (controller?.kind !== 'ReplicaSet' || before === undefined) return
         const replicaSet = replicaSets.cache.get(keyIn(before.metadata.namespace, controller.name))
-        for (const key of ownersOf(world, replicaSet)) enqueue(key)
+        if (replicaSet !== undefined) for (const key of concernedOwners(owners, { after: replicaSet })) enqueue(key)
       })
     },
     async sync(key) {
@@ -40,24 +38,14 @@ export function deploymentController(world: World): Controller {
   }
 }
 
-function ownersOf({ deployments }: World, ...states: (ReplicaSet | undefined)[]): Set<string> {
-  const keys = new Set<string>()
-  for (const replicaSet of states.filter((state) => state !== undefined)) {
-    const { namespace, labels } = replicaSet.metadata
-    const controller = controllerOf(replicaSet)
-    if (controller?.kind === 'Deployment') keys.add(keyIn(replicaSet.metadata.namespace, controller.name))
-    if (controller !== undefined) continue
-    for (const deployment of deployments.cache.inNamespace(namespace)) {
-      if (matches(deployment.spec.selector, labels)) keys.add(keyOf(deployment))
-    }
-  }
-  return keys
+function selects(deployment: Deployment, replicaSet: ReplicaSet): boolean {
+  return matches(deployment.spec.selector, replicaSet.metadata.labels)
 }
 
 async function syncDeployment(world: World, deployment: Deployment): Promise<number | undefined> {
   const { pods, replicaSets, nowMs } = world
-  const selects = (replicaSet: ReplicaSet): boolean => matches(deployment.spec.selector, replicaSet.metadata.labels)
-  const owned = await claimObjects(deployment, DEPLOYMENT, { collection: replicaSets, matches: selects })
+  const matching = (replicaSet: ReplicaSet): boolean => selects(deployment, replicaSet)
+  const owned = await claimObjects(deployment, DEPLOYMENT, { collection: replicaSets, matches: matching })
   const ownedPods = isRecreate(deployment)
     ? owned.flatMap((replicaSet) => pods.cache.controlledBy(replicaSet.metadata.uid))
     : []

@@ -1,5 +1,5 @@
-import { keyIn, keyOf } from '../cache.ts'
-import { claimObjects } from '../claiming.ts'
+import { keyIn } from '../cache.ts'
+import { claimObjects, concernedOwners, type Owners } from '../claiming.ts'
 import type { Controller } from '../controller.ts'
 import type { Job, NewObject, Pod } from '../objects.ts'
 import { controllerOf } from '../ownership.ts'
@@ -13,15 +13,13 @@ const CONTROLLER = 'kubernetes.io/job-controller'
 /** Runs each Job's pods to completion. `backoffBaseMs` is the wait after the first failure. */
 export function jobController(world: World, backoffBaseMs: number): Controller {
   const { jobs, pods } = world
+  const owners: Owners<Job, Pod> = { kind: 'Job', cache: jobs.cache, selects }
   return {
     name: 'job',
     watch(enqueue) {
-      jobs.cache.subscribe(({ before, after }) => {
-        const object = after ?? before
-        if (object !== undefined) enqueue(keyOf(object))
-      })
-      pods.cache.subscribe(({ before, after }) => {
-        for (const key of ownersOf(world, before, after)) enqueue(key)
+      jobs.cache.subscribeKeys(enqueue)
+      pods.cache.subscribe((change) => {
+        for (const key of concernedOwners(owners, change)) enqueue(key)
       })
     },
     async sync(key) {
@@ -31,19 +29,6 @@ export function jobController(world: World, backoffBaseMs: number): Controller {
       return job === undefined || !isOurs ? undefined : syncJob(world, job, backoffBaseMs)
     },
   }
-}
-
-function ownersOf({ jobs }: World, ...states: (Pod | undefined)[]): Set<string> {
-  const keys = new Set<string>()
-  for (const pod of states.filter((state) => state !== undefined)) {
-    const controller = controllerOf(pod)
-    if (controller?.kind === 'Job') keys.add(keyIn(pod.metadata.namespace, controller.name))
-    if (controller !== undefined) continue
-    for (const job of jobs.cache.inNamespace(pod.metadata.namespace)) {
-      if (selects(job, pod)) keys.add(keyOf(job))
-    }
-  }
-  return keys
 }
 
 function selects(job: Job, pod: Pod): boolean {

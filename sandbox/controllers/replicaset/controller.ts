@@ -1,6 +1,6 @@
 import { ApiError } from '../../../operator/kube/errors.ts'
-import { keyIn, keyOf } from '../cache.ts'
-import { claimObjects } from '../claiming.ts'
+import { keyOf } from '../cache.ts'
+import { claimObjects, concernedOwners, type Owners } from '../claiming.ts'
 import type { Controller } from '../controller.ts'
 import type { Condition, Pod, ReplicaSet } from '../objects.ts'
 import { controllerOf } from '../ownership.ts'
@@ -16,15 +16,13 @@ const REPLICA_SET = { apiVersion: 'apps/v1', kind: 'ReplicaSet' }
 /** Keeps as many pods as each ReplicaSet asks for, and counts them in its status. */
 export function replicaSetController(world: World): Controller {
   const { pods, replicaSets } = world
+  const owners: Owners<ReplicaSet, Pod> = { kind: 'ReplicaSet', cache: replicaSets.cache, selects }
   return {
     name: 'replicaset',
     watch(enqueue) {
-      replicaSets.cache.subscribe(({ before, after }) => {
-        const object = after ?? before
-        if (object !== undefined) enqueue(keyOf(object))
-      })
-      pods.cache.subscribe(({ before, after }) => {
-        for (const key of ownersOf(world, before, after)) enqueue(key)
+      replicaSets.cache.subscribeKeys(enqueue)
+      pods.cache.subscribe((change) => {
+        for (const key of concernedOwners(owners, change)) enqueue(key)
       })
     },
     async sync(key) {
@@ -36,19 +34,8 @@ export function replicaSetController(world: World): Controller {
   }
 }
 
-/** The ReplicaSets that a change of a pod concerns: its controllers before and after; for an orphan, all that select it. */
-function ownersOf({ replicaSets }: World, ...states: (Pod | undefined)[]): Set<string> {
-  const keys = new Set<string>()
-  for (const pod of states.filter((state) => state !== undefined)) {
-    const { namespace, labels } = pod.metadata
-    const controller = controllerOf(pod)
-    if (controller?.kind === 'ReplicaSet') keys.add(keyIn(pod.metadata.namespace, controller.name))
-    if (controller !== undefined) continue
-    for (const replicaSet of replicaSets.cache.inNamespace(namespace)) {
-      if (matches(replicaSet.spec.selector, labels)) keys.add(keyOf(replicaSet))
-    }
-  }
-  return keys
+function selects(replicaSet: ReplicaSet, pod: Pod): boolean {
+  return matches(replicaSet.spec.selector, pod.metadata.labels)
 }
 
 async function syncReplicaSet(world: World, replicaSet: ReplicaSet): Promise<number | undefined> {
