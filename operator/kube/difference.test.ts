@@ -130,6 +130,22 @@ describe('no difference', () => {
     expect(found(desired, live())).toEqual([])
   })
 
+  test('the version that the server adds to a reference to a field is none', () => {
+    const env = (fieldRef: object): Any => ({
+      apiVersion: 'v1',
+      metadata: {
+        ...META,
+        managedFields: [
+          { manager: 'us', operation: 'Apply', apiVersion: 'v1', fieldsV1: { 'f:valueFrom': { 'f:fieldRef': {} } } },
+        ],
+      },
+      valueFrom: { fieldRef },
+    })
+    const wanted = { apiVersion: 'v1', metadata: META, valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }
+    expect(found(wanted, env({ apiVersion: 'v1', fieldPath: 'status.podIP' }))).toEqual([])
+    expect(found(wanted, env({ apiVersion: 'v2', fieldPath: 'status.podIP' }))).toEqual(['value valueFrom.fieldRef'])
+  })
+
   test('changes of fields that are not ours are none', () => {
     const changed = live((object) => {
       const spec = (object as unknown as Deep).spec!

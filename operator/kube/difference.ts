@@ -185,10 +185,20 @@ function isEqual(desired: unknown, live: unknown, path: string): boolean {
     return desired.every((each, index) => isEqual(each, live[index], path))
   }
   if (isMap(desired)) {
-    if (!isMap(live) || Object.keys(live).length !== Object.keys(desired).length) return false
-    return Object.entries(desired).every(([key, each]) => isEqual(each, live[key], join(path, key)))
+    return isMap(live) && isEqualMap(desired, live, path)
   }
   return desired === live || isSameQuantity(desired, live, path)
+}
+
+function isEqualMap(desired: JsonMap, live: JsonMap, path: string): boolean {
+  const added = Object.keys(live).filter((key) => desired[key] === undefined)
+  if (!added.every((key) => isDefault(path, key, live[key]))) return false
+  return Object.entries(desired).every(([key, each]) => each === undefined || isEqual(each, live[key], join(path, key)))
+}
+
+/** The one default within an atomic map that nearly every pod meets: environment variables from the pod's own fields. */
+function isDefault(path: string, key: string, value: unknown): boolean {
+  return path.endsWith('.fieldRef') && key === 'apiVersion' && value === 'v1'
 }
 
 /** Where built-in objects have quantities, which the server rewrites ("1000m" to "1"). Elsewhere such strings are just strings. */

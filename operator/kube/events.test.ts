@@ -91,8 +91,27 @@ describe('repetitions', () => {
     expect(calls.map((each) => each.method)).toEqual(['POST', 'PATCH', 'PATCH'])
     expect(calls[1]?.body).toMatchObject({ series: { count: 11 } })
     await events.close()
+    expect(calls).toHaveLength(4)
     expect(calls.at(-1)?.body).toMatchObject({ series: { count: 30 } })
     expect(clock.timers).toBe(0)
+  })
+
+  test('that are written already are not written again at the end', async () => {
+    const { calls, events, clock } = recorder()
+    for (let i = 0; i < 2; i++) events.record(POD, HAPPENING)
+    events.record(POD, HAPPENING)
+    await clock.advance(20_000)
+    const written = calls.length
+    await events.close()
+    expect(calls).toHaveLength(written)
+  })
+
+  test('that come while the first is on its way are written before the end', async () => {
+    const { calls, events } = recorder()
+    for (let i = 0; i < 4; i++) events.record(POD, HAPPENING)
+    await events.close()
+    expect(calls).toHaveLength(2)
+    expect(calls[1]?.body).toMatchObject({ series: { count: 4 } })
   })
 
   test('after a pause it is a new event', async () => {

@@ -160,7 +160,11 @@ class Recorder implements EventRecorder {
     series.count++
     series.lastMs = this.#clock.monotonicMs()
     series.lastTime = microTime(this.#clock.wallTime())
-    if (series.cancelFlush !== undefined || series.state === 'pending') return
+    if (series.state === 'written') this.#flushLater(series)
+  }
+
+  #flushLater(series: Series): void {
+    if (series.cancelFlush !== undefined) return
     series.cancelFlush = this.#clock.after(this.#options.seriesMs ?? 10_000, () => {
       series.cancelFlush = undefined
       this.#push(series)
@@ -231,6 +235,10 @@ class Recorder implements EventRecorder {
       series.state = 'written'
     }
     series.writtenCount = count
+    if (series.count <= count) return
+    if (this.#isClosed)
+      this.#push(series) // It came again while it was on its way.
+    else this.#flushLater(series)
   }
 
   #giveUp(series: Series, error: unknown): void {

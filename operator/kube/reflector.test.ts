@@ -289,17 +289,32 @@ describe('what happens to a watch', () => {
   test('after a bookmark it goes on from there, though nothing of ours changed', async () => {
     const { things, server } = await serve()
     things.put('a', '1')
-    const { reflector } = reflect(server)
+    const heard: string[] = []
+    const event = (_: string, type: string) => heard.push(type)
+    const { reflector } = reflect(server, { metrics: { listed() {}, watchStarted() {}, failed() {}, event } })
     await reflector.synced
     things.version = 500
     for (const watch of things.watches) watch.write(things.bookmark())
-    things.put('b', '1')
-    await eventually('b', () => reflector.store.size === 2)
+    await eventually('the bookmark', () => heard.includes('BOOKMARK'))
     things.compact()
     things.dropWatches()
     await eventually('the next watch', () => things.watches.size === 1)
-    expect(things.watched.at(-1)?.searchParams.get('resourceVersion')).toBe('501')
+    expect(things.watched.map((each) => each.searchParams.get('resourceVersion'))).toEqual([null, '500'])
     expect(things.lists).toHaveLength(0)
+  })
+
+  test('an expired history is not asked for twice: the whole state comes next', async () => {
+    const { things, server } = await serve()
+    things.put('a', '1')
+    const { reflector } = reflect(server)
+    await reflector.synced
+    things.put('a', '2')
+    await eventually('the change', () => reflector.store.list()[0]?.spec?.text === '2')
+    things.version = 500
+    things.compact()
+    things.dropWatches()
+    await eventually('the next watch', () => things.watches.size === 1)
+    expect(things.watched.map((each) => each.searchParams.get('resourceVersion'))).toEqual([null, '12', null])
   })
 
   test('a connection that is open and dead is given up', async () => {
