@@ -1,0 +1,123 @@
+import { describe, expect, test } from '@jest/globals'
+import type { ModelDeployment, ModelDeploymentSpec } from '../../api/resource.ts'
+import { plan } from '../plan.ts'
+import { GOOD, World } from '../world.ts'
+import { podTemplate, resolveTemplate } from './pod-template.ts'
+
+const model = { uri: 'https://models.example/m.onnx', version: '3' }
+const owner = (spec: ModelDeploymentSpec): ModelDeployment => new World(spec, () => GOOD).resource
+const rendered = (spec: ModelDeploymentSpec) =>
+  podTemplate({ owner: owner(spec), revision: 'm-1a2b3c4d5e', image: 'server:1', uri: model.uri, sha256: 'ab' })
+
+interface PodLike {
+  metadata: { labels: Record<string, string> }
+  spec: {
+    securityContext: object
+    automountServiceAccountToken: boolean
+    terminationGracePeriodSeconds: number
+    containers: { name: string; args: string[]; image: string; securityContext: object; env?: object[] }[]
+    initContainers: { name: string; args: string[]; securityContext: object }[]
+    nodeSelector?: object
+  }
+}
+
+describe('a pod', () => {
+  test('passes Pod Security restricted: every container, and no API token', () => {
+    const { spec } = rendered({ model }) as unknown as PodLike
+    expect(spec.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } })
+    expect(spec.automountServiceAccountToken).toBe(false)
+    for (const container of [...spec.containers, ...spec.initContainers]) {
+      expect(container.securityContext).toMatchObject({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        runAsNonRoot: true,
+        capabilities: { drop: ['ALL'] },
+      })
+    }
+  })
+
+  test('has longer to end than it drains', () => {
+    const { spec } = rendered({ model, server: { drainSeconds: 100 } }) as unknown as PodLike
+    expect(spec.terminationGracePeriodSeconds).toBeGreaterThan(100)
+  })
+
+  test('fetches exactly what was resolved', () => {
+    const { spec } = rendered({ model }) as unknown as PodLike
+    expect(spec.initContainers[0]?.args).toEqual([
+      'fetch',
+      `--uri=${model.uri}`,
+      '--sha256=ab',
+      '--out=/models/model.onnx',
+    ])
+  })
+
+  test("takes a user's template, but for the labels that it is selected by", () => {
+    const template = {
+      metadata: { labels: { team: 'fraud', 'penstock.dev/revision': 'mine' } },
+      spec: {
+        nodeSelector: { gpu: 'yes' },
+        containers: [
+          { name: 'server', env: [{ name: 'A', value: '1' }] },
+          { name: 'sidecar', image: 'x' },
+        ],
+      },
+    }
+    const pod = rendered({ model, server: { podTemplate: template } }) as unknown as PodLike
+    expect(pod.metadata.labels).toMatchObject({ team: 'fraud', 'penstock.dev/revision': 'm-1a2b3c4d5e' })
+    expect(pod.spec.nodeSelector).toEqual({ gpu: 'yes' })
+    expect(pod.spec.containers.map((each) => each.name)).toEqual(['server', 'sidecar'])
+    expect(pod.spec.containers[0]).toMatchObject({ image: 'server:1', env: [{ name: 'A', value: '1' }] })
+  })
+})
+
+test('a resolve pod has no serving label, no sidecar, and the placement of the template', () => {
+  const spec = {
+    model,
+    server: { podTemplate: { spec: { nodeSelector: { gpu: 'yes' }, containers: [{ name: 'sidecar' }] } } },
+  }
+  const pod = resolveTemplate(owner(spec), 'server:1', { 'penstock.dev/resolve': 'm-1a2b3c4d5e' }) as unknown as PodLike
+  expect(pod.metadata.labels).toEqual({ 'penstock.dev/resolve': 'm-1a2b3c4d5e' })
+  expect(pod.spec.containers.map((each) => each.name)).toEqual(['fetch'])
+  expect(pod.spec.nodeSelector).toEqual({ gpu: 'yes' })
+})
+
+test('every child is owned, in its namespace, and its name fits a label', () => {
+  const world = new World({ model, autoscaling: { maxReplicas: 3 } }, () => GOOD)
+  for (let round = 0; round < 20; round += 1) {
+    const next = plan(world.observe(), { defaultImage: 'server:1' }, world.now)
+    for (const child of next.children) {
+      const name = child.want === 'keep' ? child.name : child.object.metadata.name
+      expect(name).toMatch(/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/)
+      if (child.want !== 'keep')
+        expect(child.object.metadata).toMatchObject({
+          namespace: 'ns',
+          ownerReferences: [{ uid: 'uid', controller: true }],
+        })
+    }
+    world.commit(next)
+    world.pass(1000, 0)
+  }
+  expect([...world.objects.keys()].map((key) => key.split('/')[0]).sort()).toEqual([
+    'ConfigMap',
+    'ControllerRevision',
+    'Deployment',
+    'HorizontalPodAutoscaler',
+    'PodDisruptionBudget',
+    'Service',
+    'Service',
+    'Service',
+  ])
+})
+
+test('replicas are never in the applied fields of a Deployment', () => {
+  const world = new World({ model, scaling: { replicas: 7 } }, () => GOOD)
+  for (let round = 0; round < 10; round += 1) {
+    const next = plan(world.observe(), { defaultImage: 'server:1' }, world.now)
+    for (const child of next.children.filter((each) => each.want === 'scale')) {
+      expect(Object.keys(child.object.spec as object)).not.toContain('replicas')
+      expect(child).toMatchObject({ initialReplicas: 7, replicas: 7 })
+    }
+    world.commit(next)
+    world.pass(1000, 0)
+  }
+})
