@@ -111,8 +111,3 @@ export function isAlreadyExists(error: unknown): boolean {
 export function isExpired(error: unknown): boolean {
   return error instanceof ApiError && (error.code === 410 || error.reason === 'Expired')
 }
-
-/** The caller's own signal ended the call. */
-export function isAborted(error: unknown): boolean {
-  return error instanceof TransportError && error.failure === 'aborted'
-}

@@ -2,7 +2,6 @@ import type {
   EventsV1Event,
   V1ConfigMap,
   V1ControllerRevision,
-  V1CronJob,
   V1CustomResourceDefinition,
   V1Deployment,
   V1EndpointSlice,
@@ -58,7 +57,6 @@ export const CONTROLLER_REVISION = resource<V1ControllerRevision>(
   'controllerrevisions',
 )
 export const JOB = resource<V1Job>('batch/v1', 'Job', 'jobs')
-export const CRON_JOB = resource<V1CronJob>('batch/v1', 'CronJob', 'cronjobs')
 export const HORIZONTAL_POD_AUTOSCALER = resource<V2HorizontalPodAutoscaler>(
   'autoscaling/v2',
   'HorizontalPodAutoscaler',

@@ -3,7 +3,9 @@ import { createServer, type IncomingMessage } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { TLSSocket } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { createCredentials } from './credentials.ts'
 import { ApiError, TransportError } from './errors.ts'
 import {
   answerJson,
@@ -15,7 +17,7 @@ import {
 } from './fake-server.ts'
 import { loadKubeConfig } from './kubeconfig.ts'
 import { makeAuthority } from './test-certificates.ts'
-import { createTransport, type Transport, type TransportOptions } from './transport.ts'
+import { createTransport, transportOf, type Transport, type TransportOptions } from './transport.ts'
 
 let closers: (() => Promise<void> | void)[] = []
 let dir = ''
@@ -327,6 +329,35 @@ describe('identity', () => {
     writeFileSync(caFile, authority.certificate)
     await transportTo(configOf(server.url, { certFile, keyFile }, { caFile })).json({ method: 'GET', path: '/x' })
     expect(subject).toMatchObject({ CN: 'ann' })
+  })
+
+  test('TLS: a client certificate that rotated is shown on a new connection', async () => {
+    const authority = await makeAuthority()
+    const seen: string[] = []
+    const server = await startFakeServer(
+      (request, response) => {
+        seen.push((request.socket as TLSSocket).getPeerCertificate().subject.CN as string)
+        answerJson(response, 200, {})
+      },
+      { ...(await authority.issue('127.0.0.1')), ca: authority.certificate, requestCert: true },
+    )
+    closers.push(() => server.close())
+    const [certFile, keyFile] = [join(dir, 'cert'), join(dir, 'key')]
+    const rotate = async (name: string) => {
+      const { cert, key } = await authority.issue(name)
+      writeFileSync(certFile, cert)
+      writeFileSync(keyFile, key)
+    }
+    const caData = Buffer.from(authority.certificate).toString('base64')
+    const credentials = createCredentials(configOf(server.url, { certFile, keyFile }, { caData }), 0)
+    const transport = transportOf(credentials)
+    closers.push(() => transport.close())
+    for (const name of ['one', 'one', 'two']) {
+      if (seen.at(-1) !== name) await rotate(name)
+      await transport.json({ method: 'GET', path: '/x' })
+    }
+    expect(seen).toEqual(['one', 'one', 'two'])
+    expect(server.connections).toBe(2)
   })
 
   test('a proxy-url is used', async () => {
