@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { makeServingCertificate } from './certificates.ts'
-import type { ClusterIps} from './cluster-ips.ts';
+import type { ClusterIps } from './cluster-ips.ts'
 import { defaultClusterIps } from './cluster-ips.ts'
 import type { Cluster, PodLogs } from './cluster.ts'
 import { CrdRegistrar } from './crd/registrar.ts'

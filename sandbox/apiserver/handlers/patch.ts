@@ -4,7 +4,10 @@ import { parseDocument, parseObject } from '../http/body.ts'
 import { isObject, type Json, type JsonObject, type KubeObject } from '../json.ts'
 import { jsonPatch } from '../patch/json-patch.ts'
 import { mergePatch } from '../patch/merge-patch.ts'
+import { strategicMergePatch } from '../patch/strategic-merge-patch.ts'
+import { UNTYPED } from '../structure/field-type.ts'
 import { badRequest, unsupportedMediaType } from '../status.ts'
+import { apply } from './apply.ts'
 import { writeOptionsOf } from './options.ts'
 import { decodeRequestObject, updateObject } from './write.ts'
 
@@ -14,6 +17,7 @@ const STRATEGIC = 'application/strategic-merge-patch+json'
 const APPLY = 'application/apply-patch+yaml'
 
 export function patch(cluster: Cluster, request: ApiRequest): Reply {
+  if (request.mediaType === APPLY) return apply(cluster, request)
   const options = writeOptionsOf(request, 'PatchOptions')
   const change = patcherOf(request)
   const object = updateObject(cluster, request, (live) => decodeRequestObject(request, change(live), options), options)
@@ -33,7 +37,9 @@ export function patcherOf(request: ApiRequest): (live: KubeObject) => JsonObject
     }
     case STRATEGIC: {
       const document = parseObject(request.body, request.mediaType)
-      return (live) => objectOf(mergePatch(live, document))
+      const { custom, structure } = request.type
+      if (custom) throw unsupportedMediaType(request.mediaType, [JSON_PATCH, MERGE_PATCH, APPLY])
+      return (live) => strategicMergePatch(live, document, request.subresource === 'scale' ? UNTYPED : structure)
     }
     default:
       throw unsupportedMediaType(request.mediaType, [JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY])

@@ -47,7 +47,7 @@ export const deploymentRules: KindRules = {
 
 export const replicaSetRules: KindRules = {
   name: subdomainName,
-  blank: { spec: { selector: null }, status: { replicas: 0 } },
+  blank: { spec: { selector: null, template: clone(BLANK_TEMPLATE) }, status: { replicas: 0 } },
   generationOf: ['spec'],
   newStatus: () => ({ replicas: 0 }),
   applyDefaults(object) {

@@ -15,8 +15,7 @@ export function jsonPatch(target: JsonObject, patch: Json): JsonObject {
   const patched = clone(target)
   const operations = patch as unknown as Operation[]
   for (const operation of operations) {
-    if (!isObject(operation) || !('op' in operation))
-      throw badRequest('error decoding patch: invalid operation')
+    if (!isObject(operation) || !('op' in operation)) throw badRequest('error decoding patch: invalid operation')
     const [error] = applyPatch(patched, [operation])
     if (error) {
       throw new ApiError(422, 'Invalid', `the server rejected our request due to an error in our request`, {

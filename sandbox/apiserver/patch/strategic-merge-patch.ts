@@ -1,0 +1,113 @@
+/**
+ * Strategic merge patch of built-in kinds: like a merge patch, but lists with a merge key merge item by item, and directives
+ * (`$patch`, `$retainKeys`, `$deleteFromPrimitiveList/x`, `$setElementOrder/x`) say the rest.
+ */
+import { clone, equal, isObject, listAt, type Json, type JsonObject } from '../json.ts'
+import { badRequest } from '../status.ts'
+import { effectiveType, type FieldSlot, type FieldType } from '../structure/field-type.ts'
+
+const ORDER = '$setElementOrder/'
+const DELETE_PRIMITIVES = '$deleteFromPrimitiveList/'
+const RETAIN_KEYS = '$retainKeys'
+const DIRECTIVE = '$patch'
+
+/** Applies a patch to an object of the given structure. Throws 400 for a patch that makes no sense. */
+export function strategicMergePatch(target: JsonObject, patch: JsonObject, type: FieldType): JsonObject {
+  const directive = patch[DIRECTIVE]
+  if (directive === 'replace') return clone(withoutDirectives(patch))
+  if (directive === 'delete') return {}
+  if (directive !== undefined && directive !== 'merge')
+    throw badRequest(`unknown patch type found: ${JSON.stringify(directive)}`)
+  const retained = patch[RETAIN_KEYS]
+  const merged = Array.isArray(retained) ? retainOnly(target, retained) : { ...target }
+  for (const [field, value] of Object.entries(patch)) {
+    if (field === DIRECTIVE || field === RETAIN_KEYS || field.startsWith(ORDER)) continue
+    if (field.startsWith(DELETE_PRIMITIVES)) {
+      deletePrimitives(merged, field.slice(DELETE_PRIMITIVES.length), value)
+    } else if (value === null) {
+      delete merged[field]
+    } else {
+      merged[field] = patchField(merged[field], value, slotOf(type, field))
+    }
+  }
+  for (const [field, order] of Object.entries(patch)) {
+    if (field.startsWith(ORDER))
+      reorder(merged, field.slice(ORDER.length), { order: Array.isArray(order) ? order : [], type })
+  }
+  return merged
+}
+
+function slotOf(type: FieldType, field: string): FieldSlot {
+  if (type.kind === 'struct') return type.fields.get(field) ?? { type: { kind: 'untyped' } }
+  return { type: type.kind === 'map' ? type.values : { kind: 'untyped' } }
+}
+
+function patchField(target: Json | undefined, value: Json, slot: FieldSlot): Json {
+  if (isObject(value)) {
+    if (!isObject(target)) return strategicMergePatch({}, value, slot.type)
+    return strategicMergePatch(target, value, slot.type)
+  }
+  const merges = Array.isArray(value) && slot.patch?.strategies.includes('merge')
+  if (!merges) return clone(value)
+  return mergeList(Array.isArray(target) ? target : [], value, slot)
+}
+
+function mergeList(target: readonly Json[], patch: readonly Json[], slot: FieldSlot): Json[] {
+  const mergeKey = slot.patch?.mergeKey
+  const items = effectiveType(slot.type)
+  const itemType: FieldType = items.kind === 'list' ? items.items : { kind: 'untyped' }
+  if (patch.some((item) => isObject(item) && item[DIRECTIVE] === 'replace' && Object.keys(item).length === 1)) {
+    return patch.filter((item) => !(isObject(item) && item[DIRECTIVE] === 'replace')).map((item) => clone(item))
+  }
+  if (mergeKey === undefined) return [...target, ...patch.filter((item) => !target.some((each) => equal(each, item)))]
+  let merged = [...target]
+  for (const item of patch) {
+    if (!isObject(item)) throw badRequest('expected an object in a list that merges by key')
+    const key = item[mergeKey]
+    const directive = item[DIRECTIVE]
+    if (key === undefined || key === null) {
+      if (directive === undefined)
+        throw badRequest(`map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`)
+      continue
+    }
+    const matches = (each: Json): boolean => isObject(each) && equal(each[mergeKey], key)
+    if (directive === 'delete') {
+      merged = merged.filter((each) => !matches(each))
+      continue
+    }
+    const index = merged.findIndex(matches)
+    const before = merged[index]
+    if (isObject(before)) merged[index] = strategicMergePatch(before, item, itemType)
+    else merged.push(strategicMergePatch({}, item, itemType))
+  }
+  return merged
+}
+
+function retainOnly(target: JsonObject, keys: readonly Json[]): JsonObject {
+  return Object.fromEntries(Object.entries(target).filter(([field]) => keys.includes(field)))
+}
+
+function deletePrimitives(merged: JsonObject, field: string, value: Json): void {
+  const doomed = Array.isArray(value) ? value : []
+  merged[field] = listAt(merged, field).filter((each) => !doomed.some((gone) => equal(gone, each)))
+}
+
+/** Puts the items that the order names into that order; the others stay where they were relative to them. */
+function reorder(
+  merged: JsonObject,
+  field: string,
+  { order, type }: { order: readonly Json[]; type: FieldType },
+): void {
+  const list = merged[field]
+  if (!Array.isArray(list)) return
+  const mergeKey = slotOf(type, field).patch?.mergeKey
+  const keyOf = (item: Json): Json | undefined => (mergeKey !== undefined && isObject(item) ? item[mergeKey] : item)
+  const rankOf = (item: Json): number => order.findIndex((each) => equal(keyOf(each), keyOf(item)))
+  const named = list.filter((item) => rankOf(item) >= 0).sort((a, b) => rankOf(a) - rankOf(b))
+  let next = 0
+  merged[field] = list.map((item) => (rankOf(item) >= 0 ? (named[next++] as Json) : item))
+}
+
+function withoutDirectives(patch: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(patch).filter(([field]) => !field.startsWith('$')))
+}
