@@ -36,6 +36,8 @@ interface PlanInForce {
 export class Traffic {
   readonly #options: TrafficOptions
   #plan: PlanInForce
+  /** True while the plan's file is gone. */
+  #standsAlone = false
   #directRequests = 0
   #relayedIn = 0
 
@@ -56,7 +58,7 @@ export class Traffic {
 
   /** True for a replaced revision: its clients are to open new connections, which reach its successor. */
   get isRetired(): boolean {
-    return this.#plan.file.retired
+    return this.#plan.file.retired && !this.#standsAlone
   }
 
   get breaker(): BreakerState {
@@ -85,20 +87,20 @@ export class Traffic {
    * @returns false when the plan is not newer than the one in force
    */
   follow(file: PlanFile): boolean {
-    if (file.id <= this.#plan.file.id) return false
+    const { id } = this.#plan.file
+    const isBack = this.#standsAlone && file.id === id
+    if (file.id <= id && !isBack) return false
+    this.#standsAlone = false
+    if (isBack) return true
     const before = this.#plan.peer?.link
     this.#plan = this.#begin(file, before)
     if (before !== this.#plan.peer?.link) before?.close()
     return true
   }
 
-  /** The plan was taken away: everything is answered here. Its counters and its id stay. */
+  /** The plan was taken away: everything is answered here until it is back. Its id and its counters stay. */
   standAlone(): void {
-    const { file, own, split, shadowSplit, peer } = this.#plan
-    if (peer === undefined) return
-    const { peer: _left, ...alone } = file
-    this.#plan = { file: { ...alone, weightPermille: 0, shadowPermille: 0, retired: false }, own, split, shadowSplit }
-    peer.link.close()
+    this.#standsAlone = true
   }
 
   close(): void {
@@ -113,7 +115,7 @@ export class Traffic {
     }
     this.#directRequests += 1
     const plan = this.#plan
-    if (plan.peer === undefined) return counted(plan.own, await answerOurselves())
+    if (plan.peer === undefined || this.#standsAlone) return counted(plan.own, await answerOurselves())
     if (isForPeer(plan, request)) return relay(plan, plan.peer, request, answerOurselves)
     const answer = counted(plan.own, await answerOurselves())
     if (plan.shadowSplit.take()) plan.peer.shadow.copy(request, answer, plan.file.id)

@@ -103,7 +103,11 @@ const CHECKS: Readonly<Record<Datatype, ElementCheck>> = {
     wanted: 'true or false',
     read: (value) => (value === true || value === 1 ? 1 : value === false || value === 0 ? 0 : undefined),
   },
-  BYTES: { wanted: 'a string', read: (value) => (typeof value === 'string' ? value : undefined) },
+  // ONNX Runtime's binding would cut the text there without a word.
+  BYTES: {
+    wanted: 'a string without the character U+0000',
+    read: (value) => (typeof value === 'string' && !value.includes('\0') ? value : undefined),
+  },
 }
 
 /**

@@ -1,0 +1,113 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { ApiError } from '../api-error.ts'
+import { Batcher, type BatcherOptions } from './batcher.ts'
+
+type Work = readonly number[]
+
+function batcher(changes: Partial<BatcherOptions<Work, number[]>> = {}): Batcher<Work, number[]> {
+  return new Batcher<Work, number[]>({
+    maxRows: 8,
+    maxDelayMs: 0,
+    maxQueuedRows: 1000,
+    deadlineMs: 60_000,
+    rowsOf: (work) => work.length,
+    compute: async (works) => works.map((work) => work.map((value) => value * 2)),
+    ...changes,
+  })
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof ApiError ? error.code : String(error)
+}
+
+describe('a batcher', () => {
+  test('gives every job its own result, in batches within the limit, whatever is submitted when', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.record({ work: fc.array(fc.integer(), { minLength: 1, maxLength: 12 }), turns: fc.nat({ max: 2 }) }),
+        ),
+        async (jobs) => {
+          const batches: number[] = []
+          const batching = batcher({ onBatch: (rows) => batches.push(rows) })
+          const results: Promise<number[]>[] = []
+          for (const { work, turns } of jobs) {
+            for (let turn = 0; turn < turns; turn += 1) await new Promise(setImmediate)
+            results.push(batching.submit(work))
+          }
+          expect(await Promise.all(results)).toEqual(jobs.map(({ work }) => work.map((value) => value * 2)))
+          expect(batching.queuedRows).toBe(0)
+          const largest = Math.max(8, ...jobs.map(({ work }) => work.length))
+          expect(batches.every((rows) => rows <= largest)).toBe(true)
+        },
+      ),
+    )
+  })
+
+  test('computes what arrives in one turn of the event loop together', async () => {
+    const batches: number[] = []
+    const batching = batcher({ onBatch: (rows) => batches.push(rows) })
+    await Promise.all([1, 2, 3].map((value) => batching.submit([value])))
+    expect(batches).toEqual([3])
+  })
+
+  test('waits for others when it is told to, but not once a batch is full', async () => {
+    const batches: number[] = []
+    const batching = batcher({ maxDelayMs: 30, maxRows: 2, onBatch: (rows) => batches.push(rows) })
+    const first = batching.submit([1])
+    await new Promise(setImmediate)
+    await Promise.all([first, batching.submit([2])])
+    await batching.submit([3])
+    expect(batches).toEqual([2, 1])
+  })
+
+  test('fails only the jobs on which the model fails', async () => {
+    const batching = batcher({
+      compute: async (works) => {
+        if (works.flat().includes(13)) throw new Error('thirteen\nis not allowed')
+        return works.map((work) => [...work])
+      },
+    })
+    const results = await Promise.allSettled([[1], [13], [2, 3]].map((work) => batching.submit(work)))
+    expect(results.map((result) => (result.status === 'fulfilled' ? result.value : codeOf(result.reason)))).toEqual([
+      [1],
+      'model_failed',
+      [2, 3],
+    ])
+    expect(results[1]?.status === 'rejected' && (results[1].reason as ApiError).message).toBe(
+      'The model failed on this input: thirteen is not allowed',
+    )
+  })
+
+  test('refuses jobs when its queue is full, but never an empty queue a large one', async () => {
+    const batching = batcher({ maxQueuedRows: 3 })
+    const large = batching.submit([1, 2, 3, 4, 5])
+    await expect(batching.submit([6]).catch(codeOf)).resolves.toBe('overloaded')
+    expect(await large).toHaveLength(5)
+    expect(await batching.submit([6])).toEqual([12])
+  })
+
+  test('does not compute what has waited too long', async () => {
+    const computed: number[] = []
+    let release = (): void => undefined
+    const gate = new Promise<void>((resolve) => (release = resolve))
+    const batching = batcher({
+      deadlineMs: 1,
+      compute: async (works) => {
+        computed.push(...works.flat())
+        if (works.flat().includes(1)) await gate
+        return works.map((work) => [...work])
+      },
+    })
+    const first = batching.submit([1])
+    while (computed.length === 0) await new Promise(setImmediate)
+    const late = batching.submit([2]).catch(codeOf)
+    const submittedAt = performance.now()
+    while (performance.now() - submittedAt < 3) await new Promise(setImmediate)
+    release()
+    expect(await first).toEqual([1])
+    expect(await late).toBe('deadline_exceeded')
+    expect(computed).toEqual([1])
+  })
+})

@@ -1,0 +1,189 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { Agent, request } from 'node:http'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { EVIDENCE_PATH, type Evidence } from '../../protocol/evidence.ts'
+import { REVISION_HEADER } from '../../protocol/headers.ts'
+import type { PlanFile } from '../../protocol/plan.ts'
+import { startServer } from './server.ts'
+import { eventually, get, modelPath, post, startTestServer, testOptions, type TestServer } from './testing.ts'
+
+const cleanups: (() => unknown)[] = []
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+const row = Array.from({ length: 20 }, (_, index) => index / 10)
+
+function temporary(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'serve-'))
+  cleanups.push(() => rmSync(dir, { recursive: true, force: true }))
+  return dir
+}
+
+async function server(...args: Parameters<typeof startTestServer>): Promise<TestServer> {
+  const started = await startTestServer(...args)
+  cleanups.push(() => started.close())
+  return started
+}
+
+const evidenceOf = async ({ url }: TestServer) => (await get(url + EVIDENCE_PATH)).json as Evidence
+
+function writePlan(dir: string, plan: Omit<PlanFile, 'revision'>): void {
+  writeFileSync(join(dir, 'tmp'), JSON.stringify({ ...plan, revision: 'own' }))
+  renameSync(join(dir, 'tmp'), join(dir, 'own.json'))
+}
+
+describe('two revisions', () => {
+  test('share the requests as the plan says, and both can prove it', async () => {
+    const trafficDir = temporary()
+    const candidate = await server('forest20', { revision: 'next' })
+    const stable = await server('mlp20', { trafficDir })
+    const peer = { revision: 'next', address: candidate.address }
+    writePlan(trafficDir, { id: 1, peer, weightPermille: 250, shadowPermille: 0, retired: false })
+    await eventually(async () => (await evidenceOf(stable)).planId === 1)
+
+    const revisions: (string | null)[] = []
+    for (let sent = 0; sent < 100; sent += 1) {
+      revisions.push((await post(`${stable.url}/predict`, { features: row })).headers.get(REVISION_HEADER))
+    }
+    expect(revisions.filter((revision) => revision === 'next')).toHaveLength(25)
+    const { answers, directRequests, breaker } = await evidenceOf(stable)
+    expect([answers['own']?.ok, answers['next']?.ok, directRequests, breaker]).toEqual([75, 25, 100, 'closed'])
+    expect(Object.values(answers['next']?.latency ?? {}).reduce((sum, count) => sum + count, 0)).toBe(25)
+    expect(await evidenceOf(candidate)).toMatchObject({
+      relayedIn: 25,
+      directRequests: 0,
+      revision: 'next',
+      ready: true,
+    })
+    const metrics = await (await fetch(`${stable.url}/metrics`)).text()
+    expect(metrics).toContain('penstock_relay_requests_total{peer="next",result="ok"} 25')
+    expect(metrics).toContain('penstock_traffic_plan_id 1')
+  })
+
+  test('a replaced one sends its clients away, and everything to its successor', async () => {
+    const trafficDir = temporary()
+    const successor = await server('mlp20', { revision: 'next' })
+    const retired = await server('mlp20', { trafficDir })
+    const peer = { revision: 'next', address: successor.address }
+    writePlan(trafficDir, { id: 4, peer, weightPermille: 1000, shadowPermille: 0, retired: true })
+    await eventually(async () => (await evidenceOf(retired)).planId === 4)
+    const { headers } = await post(`${retired.url}/predict`, { features: row })
+    expect([headers.get(REVISION_HEADER), headers.get('connection')]).toEqual(['next', 'close'])
+  })
+})
+
+describe('before the model is loaded', () => {
+  test('lives, is not ready, and refuses with the advice to come back', async () => {
+    const loading = await startServer(testOptions('there_is_no_such_model'))
+    cleanups.push(() => loading.close())
+    const failure = expect(loading.ready).rejects.toThrow('there_is_no_such_model')
+    const url = `http://127.0.0.1:${loading.port}`
+    expect((await get(`${url}/livez`)).status).toBe(200)
+    expect((await get(`${url}/readyz`)).status).toBe(503)
+    expect((await get(`${url}/v2/health/ready`)).status).toBe(503)
+    const health = await get(`${url}/health`)
+    expect([health.status, health.json]).toEqual([503, { status: 'loading', model_loaded: false, version: '7' }])
+    const refused = await post(`${url}/predict`, { features: row })
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1'])
+    expect(refused.json).toMatchObject({ error: { code: 'model_not_loaded' } })
+    await failure
+  })
+})
+
+interface Program {
+  readonly process: ChildProcess
+  readonly port: number
+  readonly exit: Promise<number | null>
+}
+
+/** The real program, on a port that it chose. */
+async function program(...flags: string[]): Promise<Program> {
+  const dir = temporary()
+  copyFileSync(modelPath('mlp20'), join(dir, 'model.onnx'))
+  const main = join(import.meta.dirname, '../main.ts')
+  const args = ['--no-warnings', main, 'serve', `--model-dir=${dir}`, '--host=127.0.0.1', '--port=0', ...flags]
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const exit = once(child, 'exit').then(([code]) => code as number | null)
+  cleanups.push(async () => {
+    child.kill('SIGKILL')
+    await exit
+  })
+  let log = ''
+  child.stdout.on('data', (chunk) => (log += String(chunk)))
+  await eventually(() => log.includes('serving the model'))
+  return { process: child, port: Number(/"port":(\d+)/.exec(log)?.[1]), exit }
+}
+
+/** A client as most are: it keeps its connections, and takes a new one when the server says so. */
+function keptAlivePost(port: number, agent: Agent): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const asking = request(
+      { host: '127.0.0.1', port, agent, method: 'POST', path: '/predict', timeout: 5_000 },
+      (response) => {
+        response.resume().on('end', () => resolve(response.statusCode ?? 0))
+      },
+    )
+    asking.on('error', reject).end(JSON.stringify({ features: row }))
+  })
+}
+
+describe('SIGTERM', () => {
+  test('loses no request of clients that go on sending until they are told to leave', async () => {
+    const { process: child, port, exit } = await program('--drain-grace-seconds=1')
+    const agent = new Agent({ keepAlive: true })
+    cleanups.push(() => agent.destroy())
+    let isLeaving = false
+    const statuses: number[] = []
+    const failures: unknown[] = []
+    const clients = Array.from({ length: 8 }, async () => {
+      while (!isLeaving) {
+        await keptAlivePost(port, agent).then(
+          (status) => statuses.push(status),
+          (error: unknown) => failures.push(error),
+        )
+      }
+    })
+    await eventually(() => statuses.length > 200)
+    child.kill('SIGTERM')
+    await eventually(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 503)
+    const before = statuses.length
+    await eventually(() => statuses.length > before + 500)
+    isLeaving = true
+    await Promise.all(clients)
+    expect(failures).toEqual([])
+    expect(new Set(statuses)).toEqual(new Set([200]))
+    expect(await exit).toBe(0)
+  })
+
+  test('ends connections with their next answer, and silent ones after a grace', async () => {
+    const { process: child, port } = await program('--drain-grace-seconds=1')
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    cleanups.push(() => agent.destroy())
+    await keptAlivePost(port, agent)
+    const silent = connect(port, '127.0.0.1')
+    await once(silent, 'connect')
+    const silentClosed = once(silent, 'close')
+    child.kill('SIGTERM')
+    await eventually(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).headers.get('connection') === 'close')
+    // The connection from before is still good for one request, and then it is closed.
+    expect(await keptAlivePost(port, agent)).toBe(200)
+    expect(Object.keys(agent.freeSockets)).toEqual([])
+    silent.resume()
+    await silentClosed
+  })
+
+  test('is obeyed at once when it comes twice', async () => {
+    const { process: child, port, exit } = await program()
+    child.kill('SIGTERM')
+    await eventually(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 503)
+    child.kill('SIGTERM')
+    expect(await exit).toBe(1)
+  })
+})
