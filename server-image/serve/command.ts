@@ -68,7 +68,7 @@ export function serveCommand(): Command {
       '--relay-timeout-ms <ms>',
       'how long the peer revision may take before this one answers',
       wholeNumber(1),
-      1_000,
+      800,
     )
     .option('--drain-seconds <seconds>', 'how long to go on answering after SIGTERM, at most', wholeNumber(0), 30)
     .option('--drain-grace-seconds <seconds>', 'silence after which a connection may be closed then', wholeNumber(0), 5)
