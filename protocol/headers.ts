@@ -2,7 +2,10 @@
 
 /** On every inference answer: the revision that computed it. */
 export const REVISION_HEADER = 'x-penstock-revision'
-/** On every inference answer: time from the request's headers to the answer inside the revision that computed it, in microseconds. */
+/**
+ * On every inference answer: time from the complete request to the answer inside the revision that computed it, in microseconds. A
+ * client's slow upload is in nobody's time, else it would count against stable's own share only.
+ */
 export const DURATION_HEADER = 'x-penstock-duration-us'
 /** On a relayed or shadowed request, with the plan's id as its value: whoever gets it answers it itself and never relays it on. */
 export const RELAYED_HEADER = 'x-penstock-relayed'

@@ -303,9 +303,9 @@ async function* watchWithWatchdog<T extends KubeObject>(
     const wanted = { ...selectionOf(run), ...parameters, signal: ending.signal }
     for await (const event of options.client.watch(options.resource, wanted)) {
       calm()
-      calm = clock.after(idleMs(), bite)
       heard(run)
       yield event
+      calm = clock.after(idleMs(), bite) // Only now: what was read decides how long the next silence may be.
     }
   } catch (error) {
     if (isIdle) throw new IdleWatch(idleMs())

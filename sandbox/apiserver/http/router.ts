@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Cluster } from '../cluster.ts'
 import { aggregatedDiscovery, coreVersions, group, groupList, resourceList } from '../discovery/discovery.ts'
 import { remove, removeCollection } from '../handlers/delete.ts'
+import { bind } from '../handlers/binding.ts'
 import { evict } from '../handlers/eviction.ts'
 import { log } from '../handlers/log.ts'
 import { patch } from '../handlers/patch.ts'
@@ -173,6 +174,7 @@ export class Router {
       case 'eviction':
         return verb === 'create' ? evict(cluster, request) : undefined
       case 'binding':
+        return verb === 'create' ? bind(cluster, request) : undefined
       case 'token':
         return undefined
     }

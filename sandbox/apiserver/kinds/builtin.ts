@@ -203,7 +203,7 @@ function coreRows(ips: ClusterIps): Row[] {
       rules: podRules,
       short: ['po'],
       categories: ['all'],
-      subresources: ['eviction', 'log', 'status'],
+      subresources: ['binding', 'eviction', 'log', 'status'],
       fields: POD_FIELDS,
     },
     {
