@@ -13,7 +13,8 @@ export class Alarm {
     if (!this.#rung) {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#wake = resolve
-      const timer = atMs === undefined ? undefined : setTimeout(resolve, Math.min(atMs - Date.now(), 2 ** 31 - 1))
+      const timer =
+        atMs === undefined ? undefined : setTimeout(resolve, Math.min(Math.max(0, atMs - Date.now()), 2 ** 31 - 1))
       await promise
       clearTimeout(timer)
     }

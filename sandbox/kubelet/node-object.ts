@@ -53,7 +53,11 @@ export async function registerNode(client: Client, node: NodeDescription): Promi
 
 /** One heartbeat: renews the node's Lease, without which a real control plane takes the node for dead after 40 s. */
 export async function renewNodeLease(client: Client, name: string): Promise<void> {
-  const spec = { holderIdentity: name, leaseDurationSeconds: 40, renewTime: new Date().toISOString().replace('Z', '000Z') }
+  const spec = {
+    holderIdentity: name,
+    leaseDurationSeconds: 40,
+    renewTime: new Date().toISOString().replace('Z', '000Z'),
+  }
   const metadata = { name, namespace: LEASE_NAMESPACE }
   await client.apply(LEASES, { metadata, spec }, { fieldManager: 'kubelet', force: true })
 }

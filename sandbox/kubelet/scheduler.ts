@@ -80,8 +80,9 @@ export function startScheduler({ client, log, nodeName, nodeLabels }: SchedulerO
     const isOurs = (pod.spec.schedulerName ?? NAME) === NAME
     if (!isOurs || closing.signal.aborted || pod.metadata.deletionTimestamp !== undefined) return
     schedule(pod).catch((error: Error) => {
-      if (closing.signal.aborted || isNotFound(error) || isConflict(error)) return
-      log.warn({ pod: podLabel(pod), reason: error.message }, 'a pod could not be scheduled; trying again')
+      if (closing.signal.aborted) return
+      if (!isNotFound(error) && !isConflict(error))
+        log.warn({ pod: podLabel(pod), reason: error.message }, 'a pod could not be scheduled; trying again')
       const timer = setTimeout(() => {
         retries.delete(timer)
         const now = reflector.store.get(pod.metadata)

@@ -17,6 +17,8 @@ export interface CommandContext {
   /** What the image runs. */
   readonly entrypoint: readonly string[]
   readonly environment: ReadonlyMap<string, string>
+  /** Variables that already speak of this machine. */
+  readonly base: Readonly<Record<string, string>>
   readonly terminationLog: string
 }
 
@@ -42,7 +44,9 @@ export async function commandOf(context: CommandContext): Promise<ContainerComma
   const workingDir = container.workingDir === undefined ? home : rewrite(container.workingDir)
   const isDirectory = (await stat(workingDir).catch(() => undefined))?.isDirectory() === true
   const surroundings = {
-    environment: new Map([...environment].map(([name, value]) => [name, rewrite(value)])),
+    environment: new Map(
+      [...environment].map(([name, value]) => [name, value === context.base[name] ? value : rewrite(value)]),
+    ),
     directory: isDirectory ? workingDir : home,
   }
   return {

@@ -80,20 +80,16 @@ async function prepare(
 ) {
   const { directories } = node
   const { uid } = pod.metadata
-  const environment = await environmentOf({
-    pod,
-    container,
-    addresses: { podIP, hostIP: node.hostIP },
-    config: node.config,
-    base: {
-      PATH: process.env.PATH ?? '',
-      HOME: directories.home(uid),
-      TMPDIR: directories.temporary(uid),
-      PENSTOCK_HOST: podIP,
-    },
-  })
+  const base = {
+    PATH: process.env.PATH ?? '',
+    HOME: directories.home(uid),
+    TMPDIR: directories.temporary(uid),
+    PENSTOCK_HOST: podIP,
+  }
+  const addresses = { podIP, hostIP: node.hostIP }
+  const environment = await environmentOf({ pod, container, addresses, config: node.config, base })
   const files = runFiles(directories.container(uid, container.name), restartCount)
-  const command = await commandOf({ pod, container, directories, entrypoint, environment, ...files })
+  const command = await commandOf({ pod, container, directories, entrypoint, environment, base, ...files })
   return { ...command, ...files }
 }
 

@@ -67,7 +67,7 @@ async function* storedEntries(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-/** Follows a log over its rotations: an old file is read to its end before the new one. */
+/** Follows a log over its rotations: an old file is read to its end before the new one. Whoever falls two files behind misses one. */
 class Tail {
   readonly #path: string
   readonly #live: LogFile
