@@ -33,6 +33,9 @@ export interface Place {
 export class Store {
   readonly #shelves = new Map<string, Shelf>()
   readonly #historyLength: number
+  /** Changes wait here while a listener that writes is told of an earlier one, so that everybody sees them in order. */
+  readonly #undelivered: [Shelf, Change][] = []
+  #delivering = false
   #version = 1
 
   /** @param historyLength how many changes of one resource a watch can go back */
@@ -120,7 +123,17 @@ export class Store {
       const dropped = shelf.history.splice(0, Math.ceil(this.#historyLength / 10))
       shelf.forgotten = dropped.at(-1)?.version ?? shelf.forgotten
     }
-    for (const listener of [...shelf.listeners]) listener(change)
+    this.#undelivered.push([shelf, change])
+    if (this.#delivering) return
+    this.#delivering = true
+    try {
+      for (let next = this.#undelivered.shift(); next; next = this.#undelivered.shift()) {
+        const [{ listeners }, due] = next
+        for (const listener of [...listeners]) listener(due)
+      }
+    } finally {
+      this.#delivering = false
+    }
   }
 
   #shelf(name: string): Shelf {

@@ -115,7 +115,7 @@ function checkPreconditions(type: ResourceType, stored: KubeObject, options: Del
 
 /** Which finalizers hold the object after this request: the propagation policy puts or takes the garbage collector's own. */
 function finalizersFor(type: ResourceType, stored: KubeObject, options: DeleteOptions): string[] {
-  const present = finalizersOf(stored)
+  const present = [...new Set([...finalizersOf(stored), ...(type.strategy.finalizersOnDelete ?? [])])]
   const rest = present.filter((each) => each !== ORPHAN && each !== FOREGROUND)
   switch (options.propagation) {
     case 'Orphan':

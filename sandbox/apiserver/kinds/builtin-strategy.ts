@@ -18,6 +18,7 @@ export interface KindRules {
   readonly conditionalUpdateOnly?: boolean
   readonly returnsDeleted?: boolean
   readonly orphansByDefault?: boolean
+  readonly finalizersOnDelete?: readonly string[]
   applyDefaults?(object: KubeObject): void
   onCreate?(object: KubeObject, context: WriteContext): void
   onUpdate?(object: KubeObject, old: KubeObject, context: WriteContext): void
@@ -42,6 +43,7 @@ export function builtinStrategy(names: Names, structure: StructType, rules: Kind
     allowsUnconditionalUpdate: !rules.conditionalUpdateOnly,
     returnsDeleted: rules.returnsDeleted ?? false,
     orphansByDefault: rules.orphansByDefault ?? false,
+    finalizersOnDelete: rules.finalizersOnDelete ?? [],
     decode: (object) => decodeBuiltin(object, structure, names),
     applyDefaults: (object) => rules.applyDefaults?.(object),
     prepareForCreate(object, context) {

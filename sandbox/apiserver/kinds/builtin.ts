@@ -2,6 +2,7 @@
 import type { ClusterIps } from '../cluster-ips.ts'
 import { stringAt, type KubeObject } from '../json.ts'
 import type { BuiltinTypes } from '../structure/builtin-types.ts'
+import type { StructType } from '../structure/field-type.ts'
 import { COLUMNS } from '../table/builtin-columns.ts'
 import { allowAccess, describeUser, listRules } from './access-reviews.ts'
 import { builtinStrategy, type KindRules } from './builtin-strategy.ts'
@@ -52,7 +53,7 @@ interface Row {
   readonly extra?: Partial<ResourceType>
 }
 
-function rows(ips: ClusterIps): Row[] {
+function rows(ips: ClusterIps, metadata: StructType): Row[] {
   return [
     ...coreRows(ips),
     {
@@ -144,7 +145,7 @@ function rows(ips: ClusterIps): Row[] {
       kind: 'CustomResourceDefinition',
       plural: 'customresourcedefinitions',
       structure: 'apiextensions.v1.CustomResourceDefinition',
-      rules: crdRules,
+      rules: crdRules(metadata),
       short: ['crd', 'crds'],
       categories: ['api-extensions'],
       cluster: true,
@@ -294,7 +295,7 @@ function objectReplicas(object: KubeObject): number {
 
 /** All built-in endpoints. Services take their addresses from `ips`. */
 export function builtinTypes(structures: BuiltinTypes, ips: ClusterIps): ResourceType[] {
-  return rows(ips).map((row) => toResourceType(row, structures))
+  return rows(ips, structures.struct('meta.v1.ObjectMeta')).map((row) => toResourceType(row, structures))
 }
 
 function toResourceType(row: Row, structures: BuiltinTypes): ResourceType {

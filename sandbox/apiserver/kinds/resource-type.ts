@@ -54,6 +54,8 @@ export interface Strategy {
   readonly returnsDeleted: boolean
   /** Seconds that a deletion waits for a kubelet; undefined for kinds that go at once. */
   gracePeriodSeconds?(object: KubeObject, asked: number | undefined): number
+  /** Finalizers that the first deletion puts on an object (a CRD waits for its objects). */
+  readonly finalizersOnDelete?: readonly string[]
   /** Dependents are orphaned when a DELETE does not say what becomes of them. */
   readonly orphansByDefault: boolean
   readonly resetFields: { readonly main: readonly string[]; readonly status: readonly string[] }
