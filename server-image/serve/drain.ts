@@ -28,16 +28,17 @@ const CHECK_EVERY_MS = 100
 export class Connections {
   readonly #server: Server
   readonly #open = new Map<Socket, Connection>()
+  /** Of a request that asks for an inference: probes and scrapes go on as long as there is anybody to ask. */
   #lastArrival = -Infinity
 
   constructor(server: Server) {
     this.#server = server
     server.on('connection', (socket) => {
-      this.#lastArrival = performance.now()
-      this.#open.set(socket, { bytesRead: 0, heardAt: this.#lastArrival, pending: 0 })
+      this.#open.set(socket, { bytesRead: 0, heardAt: performance.now(), pending: 0 })
       socket.once('close', () => this.#open.delete(socket))
     })
-    const onRequest = ({ socket }: IncomingMessage, response: ServerResponse) => {
+    const onRequest = ({ socket, method }: IncomingMessage, response: ServerResponse) => {
+      if (method === 'POST') this.#lastArrival = performance.now()
       const connection = this.#open.get(socket)
       if (connection === undefined) return
       connection.pending += 1

@@ -179,6 +179,24 @@ describe('SIGTERM', () => {
     await silentClosed
   })
 
+  test('is not held up by probes and scrapes, which never end', async () => {
+    const { process: child, port, exit } = await program('--drain-grace-seconds=1', '--drain-seconds=600')
+    const agent = new Agent({ keepAlive: true })
+    cleanups.push(() => agent.destroy())
+    await keptAlivePost(port, agent)
+    child.kill('SIGTERM')
+    let isGone = false
+    void exit.then(() => (isGone = true))
+    while (!isGone) {
+      await Promise.all(
+        ['/readyz', '/livez', '/penstock/evidence'].map((path) =>
+          fetch(`http://127.0.0.1:${port}${path}`).catch(() => undefined),
+        ),
+      )
+    }
+    expect(await exit).toBe(0)
+  })
+
   test('is obeyed at once when it comes twice', async () => {
     const { process: child, port, exit } = await program()
     child.kill('SIGTERM')
