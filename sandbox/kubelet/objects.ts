@@ -1,8 +1,6 @@
 /** The parts of Pods and their neighbours that a kubelet reads and writes, as plain JSON (times are RFC 3339 strings). */
 import type { Condition, KubeObject, ObjectMeta } from '../controllers/objects.ts'
 
-export type { Condition, KubeObject }
-
 export interface KeySelector {
   name?: string
   key: string

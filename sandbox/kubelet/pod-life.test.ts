@@ -228,6 +228,7 @@ describe('a kubelet that starts again', () => {
       exitCode: 137,
       reason: 'ContainerStatusUnknown',
     })
+    expect(status?.podIPs).toEqual([{ ip: status?.podIP }])
     expect((await node.pod('done')).status).toMatchObject({
       phase: 'Succeeded',
       containerStatuses: [{ restartCount: 0 }],

@@ -36,6 +36,13 @@ describe('statusPatch', () => {
     })
   })
 
+  test('a new address takes the place of the old one', () => {
+    expect(statusPatch({ podIPs: [{ ip: 'a' }] }, { podIPs: [{ ip: 'b' }] })).toEqual({
+      podIPs: [{ ip: 'b' }, { $patch: 'replace' }],
+    })
+    expect(statusPatch({}, { podIPs: [{ ip: 'b' }] })).toEqual({ podIPs: [{ ip: 'b' }] })
+  })
+
   test('conditions and fields of others are left alone', () => {
     const before = {
       phase: 'Running',

@@ -86,12 +86,20 @@ export function statusPatch(before: PodStatus, after: PodStatus): object | undef
   const { conditions: conditionsAfter = [], ...fieldsAfter } = after as Record<string, unknown> & PodStatus
   const patch: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(fieldsAfter)) {
-    if (!isSame(fieldsBefore[key], value)) patch[key] = value
+    if (!isSame(fieldsBefore[key], value)) patch[key] = replacing(key, fieldsBefore[key], value)
   }
   for (const key of ['reason', 'message']) if (key in fieldsBefore && !(key in fieldsAfter)) patch[key] = null
   const changed = conditionsAfter.filter((each) => !isSame(shown(findType(conditionsBefore, each.type)), shown(each)))
   if (changed.length > 0) patch.conditions = changed.map(withNulls)
   return Object.keys(patch).length === 0 ? undefined : patch
+}
+
+/** Lists that a strategic merge would merge: addresses of a former life must go. */
+const MERGED_LISTS = ['podIPs', 'hostIPs']
+
+function replacing(key: string, before: unknown, after: unknown): unknown {
+  const mustReplace = MERGED_LISTS.includes(key) && Array.isArray(before) && before.length > 0 && Array.isArray(after)
+  return mustReplace ? [...(after as unknown[]), { $patch: 'replace' }] : after
 }
 
 function findType(conditions: readonly PodCondition[], type: string): PodCondition | undefined {

@@ -191,7 +191,8 @@ export class ContainerRun {
     for (const prober of Object.values(this.#probers)) prober?.stop()
     const { container, log, terminationLog } = this.#options
     log.end()
-    const message = await terminationMessage(container, { exitCode, file: terminationLog, log: log.path })
+    const left = { exitCode, file: terminationLog, log: log.path }
+    const message = await terminationMessage(container, left).catch(() => undefined)
     return {
       exitCode,
       reason: exitCode === 0 ? 'Completed' : 'Error',

@@ -35,10 +35,16 @@ export async function startProcess(command: Command, ledger: ProcessLedger, onOu
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const { pid } = child
+  if (pid === undefined) throw await startError(child, program)
   child.stdout.on('data', (chunk: Buffer) => onOutput('stdout', chunk))
   child.stderr.on('data', (chunk: Buffer) => onOutput('stderr', chunk))
-  if (pid === undefined) throw await startError(child, program)
-  ledger.add(pid)
+  child.on('error', () => undefined)
+  try {
+    ledger.add(pid)
+  } catch (error) {
+    killGroup(pid, 'SIGKILL') // What is not noted could outlive us.
+    throw error
+  }
   return {
     pid,
     ended: endOf(child, pid, ledger),

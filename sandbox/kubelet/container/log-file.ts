@@ -73,17 +73,25 @@ export class LogFile {
 
   #write(entries: readonly Buffer[]): void {
     if (entries.length === 0) return
-    const bytes = Buffer.concat(entries)
-    if (this.#sizeBytes > 0 && this.#sizeBytes + bytes.length > this.#maxBytes) this.#rotate()
-    writeSync(this.#descriptor, bytes)
-    this.#sizeBytes += bytes.length
+    try {
+      this.#store(Buffer.concat(entries))
+    } catch {
+      // A full disk or a removed directory costs log lines, never the kubelet.
+    }
     this.#tell()
   }
 
+  #store(bytes: Buffer): void {
+    if (this.#sizeBytes > 0 && this.#sizeBytes + bytes.length > this.#maxBytes) this.#rotate()
+    writeSync(this.#descriptor, bytes)
+    this.#sizeBytes += bytes.length
+  }
+
   #rotate(): void {
-    closeSync(this.#descriptor)
     renameSync(this.path, rotatedPath(this.path))
-    this.#descriptor = openSync(this.path, 'a')
+    const fresh = openSync(this.path, 'a')
+    closeSync(this.#descriptor)
+    this.#descriptor = fresh
     this.#sizeBytes = 0
     this.#rotations += 1
   }

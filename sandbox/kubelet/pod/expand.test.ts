@@ -27,7 +27,12 @@ describe('expand', () => {
   })
 
   test('a text without a dollar sign stays as it is', () => {
-    fc.assert(fc.property(fc.string(), (text) => fc.pre(!text.includes('$')) ?? expand(text, lookup) === text))
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        fc.pre(!text.includes('$'))
+        expect(expand(text, lookup)).toBe(text)
+      }),
+    )
   })
 
   test('doubling every dollar sign protects any text', () => {
