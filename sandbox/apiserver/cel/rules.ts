@@ -8,6 +8,9 @@ import { problemsOf, usesOldSelf } from './check.ts'
 import { optionalOf } from './library.ts'
 import { toCel } from './values.ts'
 
+/** How Go prints the missing path of an error at the root. */
+const ROOT = '<nil>'
+
 type Program = (bindings: Record<string, CelInput>) => CelResult
 
 export interface CompiledRule {
@@ -65,6 +68,11 @@ function compileRule(validation: JsonObject, node: SchemaNode, at: Compiling): C
     messageText === undefined
       ? undefined
       : compileExpression(messageText, node, { ...at, path: `${at.path}.messageExpression`, optionalOldSelf })
+  const fieldPath = (stringAt(validation, 'fieldPath') ?? '').replace(/^\./, '')
+  if (!namesField(node, fieldPath)) {
+    const detail = `fieldPath must be a valid path: does not refer to a valid field`
+    at.errors.push(invalid(`${at.path}.fieldPath`, validation['fieldPath'], detail))
+  }
   if (!rule) return []
   return [
     {
@@ -72,12 +80,19 @@ function compileRule(validation: JsonObject, node: SchemaNode, at: Compiling): C
       message: stringAt(validation, 'message'),
       messageExpression: message?.program,
       reason: stringAt(validation, 'reason'),
-      fieldPath: (stringAt(validation, 'fieldPath') ?? '').replace(/^\./, ''),
+      fieldPath,
       usesOldSelf: rule.usesOldSelf,
       optionalOldSelf,
       program: rule.program,
     },
   ]
+}
+
+/** Does a path of field names lead to a field of the schema? */
+function namesField(node: SchemaNode, path: string): boolean {
+  let at: SchemaNode | undefined = node
+  for (const field of path === '' ? [] : path.split('.')) at = at?.properties.get(field)
+  return at !== undefined
 }
 
 function compileExpression(
@@ -154,8 +169,8 @@ function evaluate(
   const result = rule.program(bindings)
   if (result === true) return []
   const shown = (rule.message ?? rule.text).trim()
-  if (isCelError(result)) return [invalid(at.path, at.type, `${errorText(result.message, shown)}${shown}`)]
-  const path = rule.fieldPath ? join(at.path, rule.fieldPath) : at.path
+  if (isCelError(result)) return [invalid(at.path || ROOT, at.type, `${errorText(result.message, shown)}${shown}`)]
+  const path = (rule.fieldPath ? join(at.path, rule.fieldPath) : at.path) || ROOT
   return [failure(rule.reason, { path, type: at.type }, messageOf(rule, bindings))]
 }
 

@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Cluster } from '../cluster.ts'
 import { aggregatedDiscovery, coreVersions, group, groupList, resourceList } from '../discovery/discovery.ts'
+import { bind } from '../handlers/binding.ts'
 import { remove, removeCollection } from '../handlers/delete.ts'
 import { bind } from '../handlers/binding.ts'
 import { evict } from '../handlers/eviction.ts'
@@ -73,6 +74,18 @@ function verbOf(method: string, name: string, watching: boolean): Verb | undefin
     default:
       return undefined
   }
+}
+
+type Handler = (cluster: Cluster, request: ApiRequest) => Reply
+
+const SUBRESOURCES: Readonly<Record<Subresource, Partial<Record<Verb, Handler>>>> = {
+  status: { get, update, patch },
+  scale: { get: scale, update: scale, patch: scale },
+  log: { get: log },
+  finalize: { update },
+  eviction: { create: evict },
+  binding: { create: bind },
+  token: {},
 }
 
 export class Router {
@@ -159,25 +172,8 @@ export class Router {
   }
 
   #replyOfSubresource(subresource: Subresource, verb: Verb, request: ApiRequest): Reply | undefined {
-    const cluster = this.#cluster
-    switch (subresource) {
-      case 'status':
-        if (verb === 'get') return get(cluster, request)
-        if (verb === 'update') return update(cluster, request)
-        return verb === 'patch' ? patch(cluster, request) : undefined
-      case 'scale':
-        return verb === 'get' || verb === 'update' || verb === 'patch' ? scale(cluster, request) : undefined
-      case 'log':
-        return verb === 'get' ? log(cluster, request) : undefined
-      case 'finalize':
-        return verb === 'update' ? update(cluster, request) : undefined
-      case 'eviction':
-        return verb === 'create' ? evict(cluster, request) : undefined
-      case 'binding':
-        return verb === 'create' ? bind(cluster, request) : undefined
-      case 'token':
-        return undefined
-    }
+    const handle = SUBRESOURCES[subresource][verb]
+    return handle?.(this.#cluster, request)
   }
 
   #routeElsewhere(raw: RawRequest): Routed {
