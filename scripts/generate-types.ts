@@ -19,7 +19,9 @@ interface CustomResourceDefinition {
 function plain(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(plain)
   if (typeof schema !== 'object' || schema === null) return schema
-  const entries = Object.entries(schema).filter(([key]) => !key.startsWith('x-kubernetes-') && key !== 'pattern' && key !== 'default')
+  const entries = Object.entries(schema).filter(
+    ([key]) => !key.startsWith('x-kubernetes-') && key !== 'pattern' && key !== 'default',
+  )
   const result: Record<string, unknown> = Object.fromEntries(entries.map(([key, value]) => [key, plain(value)]))
   delete result.maxItems
   delete result.minItems
@@ -31,7 +33,14 @@ function plain(schema: unknown): unknown {
 const crd = load(readFileSync(join(root, source), 'utf8')) as CustomResourceDefinition
 const schema = plain(crd.spec.versions[0]?.schema.openAPIV3Schema) as JSONSchema
 const { spec, status } = schema.properties as { spec: JSONSchema; status: JSONSchema }
-const options = { additionalProperties: false, bannerComment: '', declareExternallyReferenced: true, unknownAny: true, format: true, style: { semi: false, singleQuote: true, printWidth: 120 } }
+const options = {
+  additionalProperties: false,
+  bannerComment: '',
+  declareExternallyReferenced: true,
+  unknownAny: true,
+  format: true,
+  style: { semi: false, singleQuote: true, printWidth: 120 },
+}
 const text = [
   `// Generated from ${source} by scripts/generate-types.ts; edit the source and run \`npm run generate\`.\n`,
   await compile(spec, 'ModelDeploymentSpec', options),
@@ -40,7 +49,9 @@ const text = [
 
 if (process.argv.includes('--check')) {
   if (readFileSync(target, 'utf8') !== text) {
-    console.error(`operator/api/types.generated.ts is older than ${source}: run \`npm run generate\` and commit the result.`)
+    console.error(
+      `operator/api/types.generated.ts is older than ${source}: run \`npm run generate\` and commit the result.`,
+    )
     process.exitCode = 1
   }
 } else {

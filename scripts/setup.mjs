@@ -8,12 +8,16 @@ import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const stamp = join(root, 'node_modules', '.penstock-setup')
-const wanted = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+const wanted = createHash('sha256')
+  .update(readFileSync(join(root, 'package-lock.json')))
+  .digest('hex')
 
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
   const major = Number(process.versions.node.split('.')[0])
   if (major < 20) {
-    console.error(`Penstock needs Node >= 20 to set itself up; this is ${process.version}. Install a newer Node and run the command again.`)
+    console.error(
+      `Penstock needs Node >= 20 to set itself up; this is ${process.version}. Install a newer Node and run the command again.`,
+    )
     process.exit(1)
   }
   console.error('Installing the locked dependencies (once, about 20 s) ...')

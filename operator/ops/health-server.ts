@@ -46,7 +46,8 @@ function listen(server: Server, { host, port }: HealthServerOptions): Promise<vo
 
 async function answer(url: string, response: ServerResponse, options: HealthServerOptions): Promise<void> {
   const { registry, isLive, isReady } = options
-  const say = (good: boolean) => response.writeHead(good ? 200 : 503, { 'content-type': 'text/plain' }).end(good ? 'ok\n' : 'not ok\n')
+  const say = (good: boolean) =>
+    response.writeHead(good ? 200 : 503, { 'content-type': 'text/plain' }).end(good ? 'ok\n' : 'not ok\n')
   switch (url.split('?')[0]) {
     case '/livez':
       say(isLive())

@@ -271,7 +271,7 @@ describe('what a person gets wrong', () => {
       'spec.rollout.steps[0].hold',
     ],
   ])('%s is refused with the name of the field', async (_name, overrides, message) => {
-    await expect(place.apply('wrong', { ...spec('v1'), ...overrides } as ModelDeploymentSpec)).rejects.toThrow(message)
+    await expect(place.apply('wrong', { ...spec('v1'), ...overrides })).rejects.toThrow(message)
   })
 
   test.each([

@@ -1,6 +1,6 @@
 import type { Pod } from '../objects.ts'
 import { conditionOf, isDeleting } from '../pod-state.ts'
-import { quantity } from '../quantity.ts'
+import { quantityValue } from '../../../operator/kube/quantity.ts'
 import { millisOf } from '../timestamps.ts'
 import type { MetricSpec, MetricStatus } from './objects.ts'
 
@@ -42,7 +42,7 @@ export function proposalOf(metric: MetricSpec, target: Target): Proposal {
   const { target: goal, name } = resource
   if (goal.type === 'Utilization' && goal.averageUtilization !== undefined)
     return byUtilization(name, goal.averageUtilization, target)
-  const wanted = goal.averageValue === undefined ? undefined : quantity(goal.averageValue)
+  const wanted = goal.averageValue === undefined ? undefined : quantityValue(goal.averageValue)
   if (wanted === undefined || wanted <= 0)
     return failedResource(`invalid resource metric source: neither a utilization target nor a value target was set`)
   return byValue(name, wanted, target)
@@ -160,7 +160,7 @@ function requestOf(pod: Pod, name: ResourceName): number | string {
   const sidecars = (pod.spec.initContainers ?? []).filter((container) => container.restartPolicy === 'Always')
   let total = 0
   for (const container of [...pod.spec.containers, ...sidecars]) {
-    const request = quantity(container.resources?.requests?.[name] ?? '')
+    const request = quantityValue(container.resources?.requests?.[name] ?? '')
     if (request === undefined)
       return `failed to get ${name} utilization: missing request for ${name} in container ${container.name} of Pod ${pod.metadata.name}`
     total += request

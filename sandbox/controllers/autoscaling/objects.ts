@@ -50,7 +50,7 @@ export interface HorizontalPodAutoscalerStatus {
 }
 
 /** The `/scale` subresource of whatever is scaled. */
-export interface Scale extends KubeObject {
+interface Scale extends KubeObject {
   spec?: { replicas?: number }
   status?: { replicas: number; selector?: string }
 }
