@@ -49,12 +49,6 @@ export interface HorizontalPodAutoscalerStatus {
   conditions?: Condition[]
 }
 
-/** The `/scale` subresource of whatever is scaled. */
-interface Scale extends KubeObject {
-  spec?: { replicas?: number }
-  status?: { replicas: number; selector?: string }
-}
-
 export interface ScaleTarget {
   readonly replicas: number
   readonly selector: LabelSelector | undefined
