@@ -81,23 +81,28 @@ interface Collecting {
   readonly path: readonly string[]
 }
 
-function collectFields(value: Json, type: FieldType, { set, path }: Collecting): void {
+function collectFields(value: Json, type: FieldType, at: Collecting): void {
   const effective = effectiveType(type, value)
   if (effective.kind === 'list' && effective.list !== 'atomic' && Array.isArray(value)) {
     for (const [element, item] of indexItems(value, effective, true).items) {
-      const below = [...path, element]
-      collectFields(item, effective.items, { set, path: below })
-      set.insert(below)
+      const path = [...at.path, element]
+      collectFields(item, effective.items, { ...at, path })
+      at.set.insert(path)
     }
   } else if ((effective.kind === 'map' || effective.kind === 'struct') && !effective.atomic && isObject(value)) {
-    for (const [field, each] of Object.entries(value)) {
-      const below = [...path, `f:${field}`]
-      collectFields(each, fieldTypeOf(effective, field), { set, path: below })
-      const named = effective.kind === 'struct' && effective.fields.has(field)
-      if (!named || each === null || (isObject(each) && Object.keys(each).length === 0)) set.insert(below)
-    }
+    collectNamed(value, effective, at)
   } else if (value !== null || effective.kind === 'scalar') {
-    set.insert(path)
+    at.set.insert(at.path)
+  }
+}
+
+/** Free keys, nulls and empty objects are owned themselves; a named field that holds something is owned through that. */
+function collectNamed(object: JsonObject, type: StructType | MapType, at: Collecting): void {
+  for (const [field, each] of Object.entries(object)) {
+    const path = [...at.path, `f:${field}`]
+    collectFields(each, fieldTypeOf(type, field), { ...at, path })
+    const named = type.kind === 'struct' && type.fields.has(field)
+    if (!named || each === null || (isObject(each) && Object.keys(each).length === 0)) at.set.insert(path)
   }
 }
 

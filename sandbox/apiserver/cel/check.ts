@@ -82,11 +82,16 @@ function select(operand: Known, field: string, scope: Scope): Known {
   const isResource = operand.embedsResource || (operand === scope.root && scope.isResource)
   if (isResource && field === 'metadata') return METADATA
   if (isResource && (field === 'apiVersion' || field === 'kind')) return undefined
+  return selectFrom(operand, field, scope)
+}
+
+function selectFrom(operand: SchemaNode, field: string, scope: Scope): Known {
   for (const [name, child] of operand.properties) if (escapeField(name) === field) return child
   if (operand.additional !== undefined) return operand.additional === true ? undefined : operand.additional
   if (operand.type === 'object' && !operand.preservesUnknown) scope.problems.push(`undefined field '${field}'`)
-  else if (operand.type !== 'object' && operand.type !== undefined)
+  else if (operand.type !== 'object' && operand.type !== undefined) {
     scope.problems.push(`type '${operand.type}' does not support field selection`)
+  }
   return undefined
 }
 

@@ -138,10 +138,10 @@ const lists = [
     return values.reduce<bigint>((sum, value) => sum + (typeof value === 'bigint' ? value : 0n), 0n)
   }),
   celMethod('min', LIST, [], DYN, function () {
-    return extreme(this, (a, b) => a < b) as CelInput
+    return extreme(this, (a, b) => a < b)
   }),
   celMethod('max', LIST, [], DYN, function () {
-    return extreme(this, (a, b) => a > b) as CelInput
+    return extreme(this, (a, b) => a > b)
   }),
   celMethod('indexOf', LIST, [DYN], INT, function (wanted) {
     return BigInt([...this].findIndex((value) => sameScalar(value, wanted)))
@@ -178,8 +178,14 @@ const regularExpressions = [
   }),
 ]
 
+function textIn(box: CelMap, key: string): string {
+  const text = box.get(key)
+  if (typeof text !== 'string') throw new Error('no such overload: not a URL')
+  return text
+}
+
 function urlOf(box: CelMap): URL {
-  return new URL(String(box.get(URL_KEY)))
+  return new URL(textIn(box, URL_KEY))
 }
 
 const urls = [

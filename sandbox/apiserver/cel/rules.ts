@@ -108,7 +108,7 @@ function compileExpression(
     const parsed = parse(text)
     const [problem] = problemsOf(parsed.expr, node, at.isResource, at.optionalOldSelf)
     if (problem !== undefined) return refuse(`<input>:1:1: ${problem}`)
-    return { program: plan(at.environment, parsed) as Program, usesOldSelf: usesOldSelf(parsed.expr) }
+    return { program: plan(at.environment, parsed), usesOldSelf: usesOldSelf(parsed.expr) }
   } catch (error) {
     return refuse(error instanceof Error ? error.message : String(error))
   }

@@ -12,10 +12,20 @@ export function toCel(value: Json, schema: SchemaNode | undefined, isResource = 
   if (Array.isArray(value)) return value.map((each) => toCel(each, schema?.items))
   if (isObject(value)) return toCelMap(value, schema, isResource)
   if (typeof value === 'number') return toCelNumber(value, schema)
-  if (typeof value === 'string' && schema?.format === 'date-time') return timestampFromDate(new Date(value))
-  if (typeof value === 'string' && schema?.format === 'duration') return parseDuration(value) ?? value
-  if (typeof value === 'string' && schema?.format === 'byte') return new Uint8Array(Buffer.from(value, 'base64'))
-  return value
+  return typeof value === 'string' ? toCelText(value, schema?.format) : value
+}
+
+function toCelText(value: string, format: string | undefined): CelInput {
+  switch (format) {
+    case 'date-time':
+      return timestampFromDate(new Date(value))
+    case 'duration':
+      return parseDuration(value) ?? value
+    case 'byte':
+      return new Uint8Array(Buffer.from(value, 'base64'))
+    default:
+      return value
+  }
 }
 
 function toCelNumber(value: number, schema: SchemaNode | undefined): CelInput {
@@ -32,12 +42,19 @@ function toCelMap(value: Record<string, Json>, schema: SchemaNode | undefined, i
       continue
     }
     const named = schema?.properties.get(field)
-    const free = schema?.additional === true ? undefined : schema?.additional
-    if (schema && !named && !schema.additional && !schema.preservesUnknown) continue
-    if (each === null && named && !named.nullable) continue
-    map.set(named ? escapeField(field) : field, toCel(each, named ?? free))
+    if (!isVisible(each, schema, named)) continue
+    map.set(named ? escapeField(field) : field, toCel(each, named ?? freeSchema(schema)))
   }
   return map
+}
+
+function isVisible(value: Json, schema: SchemaNode | undefined, named: SchemaNode | undefined): boolean {
+  if (named) return value !== null || named.nullable
+  return schema === undefined || schema.additional !== undefined || schema.preservesUnknown
+}
+
+function freeSchema(schema: SchemaNode | undefined): SchemaNode | undefined {
+  return schema?.additional === true ? undefined : schema?.additional
 }
 
 function namesOf(metadata: Json): CelInput {

@@ -47,38 +47,47 @@ function compileVersion(
   const schema = compileSchema(openApi)
   const path = at.single ? 'spec.validation.openAPIV3Schema' : `spec.versions[${at.index}].schema.openAPIV3Schema`
   const rules = compileRules(schema, ruleEnvironment(), path)
-  const names = objectAt(spec, 'names') ?? {}
-  const group = stringAt(spec, 'group') ?? ''
-  const plural = stringAt(names, 'plural') ?? ''
-  const kind = stringAt(names, 'kind') ?? ''
-  const versionName = stringAt(version, 'name') ?? ''
+  const names = namesOf(spec, stringAt(version, 'name') ?? '')
   const subresources = objectAt(version, 'subresources') ?? {}
   const scale = isObject(subresources['scale']) ? scalePathsOf(subresources['scale']) : undefined
   const hasStatus = subresources['status'] !== undefined
   const served: Subresource[] = [...(hasStatus ? (['status'] as const) : []), ...(scale ? (['scale'] as const) : [])]
   const type: ResourceType = {
-    group,
-    version: versionName,
-    plural,
-    kind,
-    singular: stringAt(names, 'singular') ?? kind.toLowerCase(),
-    listKind: stringAt(names, 'listKind') ?? `${kind}List`,
-    shortNames: listAt(names, 'shortNames').map(textOf),
-    categories: listAt(names, 'categories').map(textOf),
+    ...names,
     namespaced: spec['scope'] === 'Namespaced',
     custom: true,
     verbs: VERBS,
     subresources: new Set(served),
     ...(scale ? { scale } : {}),
-    shelf: `${group}/${plural}`,
+    shelf: `${names.group}/${names.plural}`,
     structure: structureOf(schema, at.metadata),
-    strategy: customStrategy({ kind, version: versionName, schema, rules, hasStatus, metadata: at.metadata }),
+    strategy: customStrategy({ ...names, schema, rules, hasStatus, metadata: at.metadata }),
     columns: printerColumns(version),
     selectableFields: selectableFieldsOf(version),
     openApi,
-    ...(objectsAt(spec, 'versions').length > 1 ? { convert: conversionOf(spec, group, versionName) } : {}),
+    ...(at.single ? {} : { convert: conversionOf(spec, names.group, names.version) }),
   }
   return { type, errors: rules.errors }
+}
+
+type Names = Pick<
+  ResourceType,
+  'group' | 'version' | 'plural' | 'singular' | 'kind' | 'listKind' | 'shortNames' | 'categories'
+>
+
+function namesOf(spec: JsonObject, version: string): Names {
+  const names = objectAt(spec, 'names') ?? {}
+  const kind = stringAt(names, 'kind') ?? ''
+  return {
+    group: stringAt(spec, 'group') ?? '',
+    version,
+    kind,
+    plural: stringAt(names, 'plural') ?? '',
+    singular: stringAt(names, 'singular') ?? kind.toLowerCase(),
+    listKind: stringAt(names, 'listKind') ?? `${kind}List`,
+    shortNames: listAt(names, 'shortNames').map(textOf),
+    categories: listAt(names, 'categories').map(textOf),
+  }
 }
 
 function scalePathsOf(scale: JsonObject): ScalePaths {

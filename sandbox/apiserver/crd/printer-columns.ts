@@ -1,13 +1,4 @@
-import {
-  isObject,
-  numberAt,
-  objectsAt,
-  stringAt,
-  textOf,
-  type Json,
-  type JsonObject,
-  type KubeObject,
-} from '../json.ts'
+import { numberAt, objectsAt, stringAt, textOf, type Json, type JsonObject, type KubeObject } from '../json.ts'
 import { ageColumn, ageOf, nameColumn } from '../table/cells.ts'
 import type { TableColumn } from '../table/column.ts'
 import { findAll, parseJsonPath } from './json-path.ts'
@@ -41,15 +32,14 @@ function cellOf(found: readonly Json[], type: TableColumn['type'], now: number):
   if (value === undefined || value === null) return null
   switch (type) {
     case 'integer':
-      return typeof value === 'number' ? Math.trunc(value) : null
     case 'number':
-      return typeof value === 'number' ? value : null
+      if (typeof value !== 'number') return null
+      return type === 'integer' ? Math.trunc(value) : value
     case 'boolean':
       return typeof value === 'boolean' ? value : null
     case 'date':
       return typeof value === 'string' ? ageOf(value, now) : '<invalid>'
     case 'string':
-      if (found.length > 1) return found.map(textOf).join(',')
-      return isObject(value) || Array.isArray(value) ? JSON.stringify(value) : textOf(value)
+      return found.map(textOf).join(',')
   }
 }

@@ -53,14 +53,16 @@ export function applySchemaDefaults(value: Json | undefined, schema: SchemaNode)
   }
   if (!isObject(value)) return
   for (const [field, child] of schema.properties) {
-    const present = value[field]
-    const missing = present === undefined || (present === null && !child.nullable)
-    if (missing && child.default !== undefined) value[field] = clone(child.default)
+    if (child.default !== undefined && isMissing(value[field], child)) value[field] = clone(child.default)
     if (value[field] !== undefined) applySchemaDefaults(value[field], child)
   }
-  if (!isObject(schema.additional) || schema.additional === undefined) return
-  const free = schema.additional as SchemaNode
+  const free = schema.additional
+  if (free === undefined || free === true) return
   for (const [field, each] of Object.entries(value)) if (!schema.properties.has(field)) applySchemaDefaults(each, free)
+}
+
+function isMissing(value: Json | undefined, schema: SchemaNode): boolean {
+  return value === undefined || (value === null && !schema.nullable)
 }
 
 /** Would defaulting change this value? Lets reads of already complete objects go without a copy. */
@@ -70,7 +72,7 @@ export function lacksDefaults(value: Json | undefined, schema: SchemaNode): bool
   if (!isObject(value)) return false
   for (const [field, child] of schema.properties) {
     const present = value[field]
-    if (child.default !== undefined && (present === undefined || (present === null && !child.nullable))) return true
+    if (child.default !== undefined && isMissing(present, child)) return true
     if (present !== undefined && lacksDefaults(present, child)) return true
   }
   const free = schema.additional

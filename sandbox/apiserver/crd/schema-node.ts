@@ -87,37 +87,30 @@ const SCALARS: Readonly<Record<string, ScalarName>> = {
 /** The structure of a schema, for strategic questions of server-side apply. `metadata` is every object's own. */
 export function structureOf(node: SchemaNode, metadata: FieldType, isRoot = true): FieldType {
   if (node.intOrString) return { kind: 'scalar', scalar: 'int-or-string' }
-  if (node.type === 'array') {
-    const keyDefaults: JsonObject = {}
-    for (const key of node.listKeys) {
-      const value = node.items?.properties.get(key)?.default
-      if (value !== undefined) keyDefaults[key] = value
-    }
-    const items = node.items ? structureOf(node.items, metadata, false) : UNTYPED
-    return { kind: 'list', items, list: node.listType, keys: node.listKeys, keyDefaults }
-  }
+  if (node.type === 'array') return listStructure(node, metadata)
   if (node.type !== 'object') {
     const scalar = SCALARS[node.type ?? '']
     return scalar ? { kind: 'scalar', scalar } : UNTYPED
   }
   if (node.additional !== undefined && node.properties.size === 0) {
-    return {
-      kind: 'map',
-      values: node.additional === true ? UNTYPED : structureOf(node.additional, metadata, false),
-      atomic: node.atomicMap,
-    }
+    const values = node.additional === true ? UNTYPED : structureOf(node.additional, metadata, false)
+    return { kind: 'map', values, atomic: node.atomicMap }
   }
   const fields = new Map<string, FieldSlot>()
   for (const [field, child] of node.properties) fields.set(field, { type: structureOf(child, metadata, false) })
   if (isRoot || node.embedsResource) addObjectFields(fields, metadata)
-  return {
-    kind: 'struct',
-    name: node.place,
-    fields,
-    required: node.required,
-    atomic: node.atomicMap,
-    preservesUnknown: node.preservesUnknown,
+  const { place: name, required, atomicMap: atomic, preservesUnknown } = node
+  return { kind: 'struct', name, fields, required, atomic, preservesUnknown }
+}
+
+function listStructure(node: SchemaNode, metadata: FieldType): FieldType {
+  const keyDefaults: JsonObject = {}
+  for (const key of node.listKeys) {
+    const value = node.items?.properties.get(key)?.default
+    if (value !== undefined) keyDefaults[key] = value
   }
+  const items = node.items ? structureOf(node.items, metadata, false) : UNTYPED
+  return { kind: 'list', items, list: node.listType, keys: node.listKeys, keyDefaults }
 }
 
 function addObjectFields(fields: Map<string, FieldSlot>, metadata: FieldType): void {

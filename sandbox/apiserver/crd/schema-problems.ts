@@ -1,6 +1,6 @@
 /** What makes a schema unfit: the rules of structural schemas (KEP-1000s' "structural schema"), of list types and of defaults. */
 import { forbiddenField, invalid, notSupported, required, type FieldError } from '../field-error.ts'
-import { clone, equal, isObject, listAt, stringAt, type Json, type JsonObject } from '../json.ts'
+import { clone, equal, isObject, listAt, stringAt, textOf, type Json, type JsonObject } from '../json.ts'
 import { applySchemaDefaults, prune } from './prune.ts'
 import { compilePattern, compileSchema } from './schema-node.ts'
 import { validateBySchema } from './validate.ts'
@@ -17,29 +17,36 @@ export function schemaProblems(schema: JsonObject, path: string): FieldError[] {
 }
 
 function visit(schema: JsonObject, path: string, errors: FieldError[]): void {
-  const type = stringAt(schema, 'type')
-  const preserves = schema['x-kubernetes-preserve-unknown-fields'] === true
-  const intOrString = schema['x-kubernetes-int-or-string'] === true
-  if (type === undefined && !preserves && !intOrString)
-    errors.push(required(`${path}.type`, 'must not be empty for specified object fields'))
-  if (type !== undefined && !TYPES.includes(type)) errors.push(notSupported(`${path}.type`, type, TYPES))
-  if (type === 'array' && !isObject(schema['items'])) errors.push(required(`${path}.items`, 'must be specified'))
-  const pattern = stringAt(schema, 'pattern')
-  if (pattern !== undefined && !compilePattern(pattern))
-    errors.push(invalid(`${path}.pattern`, pattern, "must be a valid regular expression, but isn't"))
-  if (isObject(schema['properties']) && schema['additionalProperties'] !== undefined) {
-    errors.push(
-      forbiddenField(`${path}.additionalProperties`, 'additionalProperties and properties are mutual exclusive'),
-    )
-  }
-  errors.push(...listProblems(schema, path), ...defaultProblems(schema, path))
-  for (const [field, child] of Object.entries(isObject(schema['properties']) ? schema['properties'] : {})) {
+  errors.push(...typeProblems(schema, path), ...listProblems(schema, path), ...defaultProblems(schema, path))
+  const properties = isObject(schema['properties']) ? schema['properties'] : {}
+  for (const [field, child] of Object.entries(properties)) {
     if (isObject(child)) visit(child, `${path}.properties[${field}]`, errors)
   }
   for (const field of ['items', 'additionalProperties']) {
     const child = schema[field]
     if (isObject(child)) visit(child, `${path}.${field}`, errors)
   }
+}
+
+function typeProblems(schema: JsonObject, path: string): FieldError[] {
+  const errors: FieldError[] = []
+  const type = stringAt(schema, 'type')
+  const mayLackType =
+    schema['x-kubernetes-preserve-unknown-fields'] === true || schema['x-kubernetes-int-or-string'] === true
+  if (type === undefined && !mayLackType)
+    errors.push(required(`${path}.type`, 'must not be empty for specified object fields'))
+  if (type !== undefined && !TYPES.includes(type)) errors.push(notSupported(`${path}.type`, type, TYPES))
+  if (type === 'array' && !isObject(schema['items'])) errors.push(required(`${path}.items`, 'must be specified'))
+  const pattern = stringAt(schema, 'pattern')
+  if (pattern !== undefined && !compilePattern(pattern)) {
+    errors.push(invalid(`${path}.pattern`, pattern, "must be a valid regular expression, but isn't"))
+  }
+  if (isObject(schema['properties']) && schema['additionalProperties'] !== undefined) {
+    errors.push(
+      forbiddenField(`${path}.additionalProperties`, 'additionalProperties and properties are mutual exclusive'),
+    )
+  }
+  return errors
 }
 
 function listProblems(schema: JsonObject, path: string): FieldError[] {
@@ -55,13 +62,13 @@ function listProblems(schema: JsonObject, path: string): FieldError[] {
   const properties = isObject(items['properties']) ? items['properties'] : {}
   const needed = listAt(items, 'required')
   return keys.flatMap((key, index) => {
-    const property = properties[String(key)]
+    const property = properties[textOf(key)]
     const place = `${path}.x-kubernetes-list-map-keys[${index}]`
     if (!isObject(property)) return [invalid(place, key, 'must be defined in items.properties')]
     if (needed.includes(key) || property['default'] !== undefined) return []
     return [
       required(
-        `${path}.items.properties[${String(key)}].default`,
+        `${path}.items.properties[${textOf(key)}].default`,
         'this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property',
       ),
     ]

@@ -98,34 +98,29 @@ function stringErrors(value: string, path: string, schema: SchemaNode): FieldErr
 const INTEGER_RANGES: Readonly<Record<string, number>> = { int32: 2 ** 31, int64: 2 ** 63 }
 
 function numberErrors(value: number, path: string, schema: SchemaNode): FieldError[] {
-  const errors: FieldError[] = []
-  const [max, min, step] = ['maximum', 'minimum', 'multipleOf'].map((name) => limitOf(schema, name))
-  const exclusive = (name: string): boolean => schema.raw[name] === true
-  if (max !== undefined && (exclusive('exclusiveMaximum') ? value >= max : value > max)) {
-    errors.push(
-      invalid(
-        path,
-        value,
-        `${path} in body should be less than ${exclusive('exclusiveMaximum') ? '' : 'or equal to '}${max}`,
-      ),
-    )
-  }
-  if (min !== undefined && (exclusive('exclusiveMinimum') ? value <= min : value < min)) {
-    errors.push(
-      invalid(
-        path,
-        value,
-        `${path} in body should be greater than ${exclusive('exclusiveMinimum') ? '' : 'or equal to '}${min}`,
-      ),
-    )
-  }
-  if (step !== undefined && !Number.isInteger(value / step))
-    errors.push(invalid(path, value, `${path} in body should be a multiple of ${step}`))
+  const step = limitOf(schema, 'multipleOf')
   const range = schema.type === 'integer' ? INTEGER_RANGES[schema.format ?? ''] : undefined
-  if (range !== undefined && (value >= range || value < -range)) {
-    errors.push(invalid(path, value, `${path} in body should be a value of ${schema.format ?? ''} format`))
-  }
-  return errors
+  const problems = [maximumProblem(value, schema), minimumProblem(value, schema)]
+  if (step !== undefined && !Number.isInteger(value / step)) problems.push(`a multiple of ${step}`)
+  if (range !== undefined && !(value >= -range && value < range))
+    problems.push(`a value of ${schema.format ?? ''} format`)
+  return problems
+    .filter((problem) => problem !== undefined)
+    .map((problem) => invalid(path, value, `${path} in body should be ${problem}`))
+}
+
+function maximumProblem(value: number, schema: SchemaNode): string | undefined {
+  const max = limitOf(schema, 'maximum')
+  const exclusive = schema.raw['exclusiveMaximum'] === true
+  if (max === undefined || (exclusive ? value < max : value <= max)) return undefined
+  return `less than ${exclusive ? '' : 'or equal to '}${max}`
+}
+
+function minimumProblem(value: number, schema: SchemaNode): string | undefined {
+  const min = limitOf(schema, 'minimum')
+  const exclusive = schema.raw['exclusiveMinimum'] === true
+  if (min === undefined || (exclusive ? value > min : value >= min)) return undefined
+  return `greater than ${exclusive ? '' : 'or equal to '}${min}`
 }
 
 function sizeErrors({ path }: Judged, schema: SchemaNode, value: readonly Json[]): FieldError[] {

@@ -9,11 +9,15 @@ export function bind(cluster: Cluster, request: ApiRequest): Reply {
   const { store } = cluster
   const pod = store.get(request.type.shelf, request)
   if (!pod) throw notFound(request.type, request.name)
-  const node = stringAt(parseObject(request.body, request.mediaType), 'target', 'name')
+  const binding = parseObject(request.body, request.mediaType)
+  const node = stringAt(binding, 'target', 'name')
   if (!node) throw badRequest('binding needs target.name, the name of a node')
   const refused = (why: string) => conflict({ group: '', plural: 'pods/binding' }, request.name, why)
   if (pod.metadata['deletionTimestamp'] !== undefined)
     throw refused(`pod ${request.name} is being deleted, cannot be assigned to a host`)
+  const uid = stringAt(binding, 'metadata', 'uid')
+  if (uid && uid !== pod.metadata['uid'])
+    throw refused(`uid in the precondition (${uid}) is not the pod's; it may have been replaced`)
   const bound = stringAt(pod, 'spec', 'nodeName')
   if (bound) throw refused(`pod ${request.name} is already assigned to node ${JSON.stringify(bound)}`)
   const scheduled = {

@@ -28,28 +28,27 @@ const FOREGROUND = 'foregroundDeletion'
 export function deleteOptionsOf(request: ApiRequest): DeleteOptions {
   const body = request.body.length > 0 ? parseObject(request.body, request.mediaType) : {}
   const { query } = request
-  const propagation = stringAt(body, 'propagationPolicy') ?? query.get('propagationPolicy') ?? undefined
-  if (
-    propagation !== undefined &&
-    propagation !== 'Orphan' &&
-    propagation !== 'Background' &&
-    propagation !== 'Foreground'
-  ) {
-    throw invalidObject({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', [
-      invalid('propagationPolicy', propagation, 'must be one of: Foreground, Background, Orphan'),
-    ])
-  }
   const orphan: Json | undefined = body['orphanDependents'] ?? query.get('orphanDependents') ?? undefined
+  const orphanDependents = orphan === undefined ? undefined : orphan === true || orphan === 'true'
   const grace = numberAt(body, 'gracePeriodSeconds') ?? numberOf(query.get('gracePeriodSeconds'))
-  const dryRuns = listAt(body, 'dryRun').map(String)
+  const dryRuns = listAt(body, 'dryRun').map(textOf)
   return {
-    propagation: propagation ?? (orphan === true || orphan === 'true' ? 'Orphan' : undefined),
-    orphanDependents: orphan === undefined ? undefined : orphan === true || orphan === 'true',
+    propagation:
+      propagationOf(stringAt(body, 'propagationPolicy') ?? query.get('propagationPolicy')) ??
+      (orphanDependents ? 'Orphan' : undefined),
+    orphanDependents,
     gracePeriodSeconds: grace !== undefined && grace < 0 ? 1 : grace,
     uid: stringAt(body, 'preconditions', 'uid'),
     resourceVersion: stringAt(body, 'preconditions', 'resourceVersion'),
     dryRun: isDryRun(dryRuns.length > 0 ? dryRuns : query.getAll('dryRun'), 'DeleteOptions'),
   }
+}
+
+function propagationOf(text: string | null): Propagation {
+  if (text === null || text === '') return undefined
+  if (text === 'Orphan' || text === 'Background' || text === 'Foreground') return text
+  const error = invalid('propagationPolicy', text, 'must be one of: Foreground, Background, Orphan')
+  throw invalidObject({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', [error])
 }
 
 export function remove(cluster: Cluster, request: ApiRequest): Reply {

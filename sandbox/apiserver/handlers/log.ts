@@ -1,6 +1,6 @@
 import type { Cluster } from '../cluster.ts'
 import type { ApiRequest, Reply } from '../http/api-request.ts'
-import { objectsAt, stringAt, type KubeObject } from '../json.ts'
+import { objectsAt, stringAt, textOf, type KubeObject } from '../json.ts'
 import { ApiError, badRequest, notFound } from '../status.ts'
 import { isTrue } from './watch.ts'
 
@@ -32,8 +32,8 @@ export function log(cluster: Cluster, request: ApiRequest): Reply {
 }
 
 function containerOf(pod: KubeObject, wanted: string | undefined): string {
-  const containers = objectsAt(pod, 'spec', 'containers').map((each) => String(each['name']))
-  const inits = objectsAt(pod, 'spec', 'initContainers').map((each) => String(each['name']))
+  const containers = objectsAt(pod, 'spec', 'containers').map((each) => textOf(each['name']))
+  const inits = objectsAt(pod, 'spec', 'initContainers').map((each) => textOf(each['name']))
   if (wanted) {
     if ([...containers, ...inits].includes(wanted)) return wanted
     throw badRequest(`container ${wanted} is not valid for pod ${pod.metadata.name}`)

@@ -1,15 +1,15 @@
-import { isObject, listAt, objectAt, objectsAt, stringAt, type Json } from '../json.ts'
+import { isObject, listAt, objectAt, objectsAt, stringAt, textOf, type Json } from '../json.ts'
 
 /** A label selector (object or text) in the form that query parameters use: `app=x,tier in (a,b)`. */
 export function selectorText(selector: Json | undefined): string {
   if (typeof selector === 'string') return selector
   if (!isObject(selector)) return ''
   const labels = Object.entries(objectAt(selector, 'matchLabels') ?? {}).map(
-    ([key, value]) => `${key}=${String(value)}`,
+    ([key, value]) => `${key}=${textOf(value)}`,
   )
   const expressions = objectsAt(selector, 'matchExpressions').map((expression) => {
     const key = stringAt(expression, 'key') ?? ''
-    const values = listAt(expression, 'values').map(String).sort().join(',')
+    const values = listAt(expression, 'values').map(textOf).sort().join(',')
     switch (stringAt(expression, 'operator')) {
       case 'In':
         return `${key} in (${values})`

@@ -8,7 +8,7 @@ import { timestamp, type Cluster } from '../cluster.ts'
 import { invalid, type FieldError } from '../field-error.ts'
 import { answer, type ApiRequest, type Reply } from '../http/api-request.ts'
 import { parseObject } from '../http/body.ts'
-import { clone, equal, isObject, stringAt, type JsonObject, type KubeObject, textOf } from '../json.ts'
+import { clone, equal, isObject, stringAt, textOf, type JsonObject, type KubeObject } from '../json.ts'
 import { apiVersionOf, type ResourceType, type WriteContext } from '../kinds/resource-type.ts'
 import {
   alreadyExists,
@@ -40,12 +40,12 @@ export function decodeRequestObject(request: ApiRequest, sent: JsonObject, optio
   const apiVersion = apiVersionOf(type)
   const typed = { ...sent, apiVersion: sent['apiVersion'] ?? apiVersion, kind: sent['kind'] ?? type.kind }
   if (typed.apiVersion !== apiVersion) {
-    const message = `the API version in the data (${String(typed.apiVersion)}) does not match the expected API version (${apiVersion})`
+    const message = `the API version in the data (${textOf(typed.apiVersion)}) does not match the expected API version (${apiVersion})`
     throw badRequest(message)
   }
   if (typed.kind !== type.kind) {
     throw badRequest(
-      `${String(typed.kind)} in version ${JSON.stringify(type.version)} cannot be handled as a ${type.kind}: converting (${String(typed.kind)}) to (${type.kind}): unknown conversion`,
+      `${textOf(typed.kind)} in version ${JSON.stringify(type.version)} cannot be handled as a ${type.kind}: converting (${textOf(typed.kind)}) to (${type.kind}): unknown conversion`,
     )
   }
   const { object, problems } = type.strategy.decode(typed)

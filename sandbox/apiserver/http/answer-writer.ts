@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Cluster } from '../cluster.ts'
 import type { WatchEvent, WatchSession } from '../handlers/watch.ts'
 import type { JsonObject, KubeObject } from '../json.ts'
-import { isObject } from '../json.ts'
+import { isObject, textOf } from '../json.ts'
 import type { ResourceType } from '../kinds/resource-type.ts'
 import { partialMetadata, singleTableMetadata, tableOf, type TableOptions } from '../table/table.ts'
 import { negotiate, type AnswerForm } from './accept.ts'
@@ -72,7 +72,7 @@ export class AnswerWriter {
     if (!wanted.type || !transformable || form === 'object') {
       const discovery = object['kind'] === 'APIGroupDiscoveryList'
       if (discovery) {
-        const version = String(object['apiVersion']).split('/')[1]
+        const version = textOf(object['apiVersion']).split('/')[1]
         response.setHeader(
           'Content-Type',
           `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,

@@ -15,13 +15,15 @@ export function parseResourcePath(path: string): ResourcePath | undefined {
   const group = root === 'api' ? '' : root === 'apis' ? parts.shift() : undefined
   const version = parts.shift()
   if (group === undefined || version === undefined || parts.length === 0) return undefined
-  const [first, namespace, plural] = parts
-  const scoped = first === 'namespaces' && namespace !== undefined && plural !== undefined
-  if (scoped && !(group === '' && (plural === 'status' || plural === 'finalize') && parts.length === 3)) {
-    return { group, version, namespace, plural, name: parts[3] ?? '', subresource: parts.slice(4).join('/') }
-  }
-  const [name = '', ...rest] = parts.slice(1)
-  return { group, version, namespace: '', plural: first ?? '', name, subresource: rest.join('/') }
+  const namespace = isInNamespace(group, parts) ? (parts.splice(0, 2)[1] ?? '') : ''
+  const [plural = '', name = '', ...rest] = parts
+  return { group, version, namespace, plural, name, subresource: rest.join('/') }
+}
+
+/** `namespaces/x/pods` is in a namespace; `namespaces/x` and `namespaces/x/status` are about the namespace itself. */
+function isInNamespace(group: string, [first, , third, ...more]: readonly string[]): boolean {
+  if (first !== 'namespaces' || third === undefined) return false
+  return !(group === '' && more.length === 0 && (third === 'status' || third === 'finalize'))
 }
 
 function decodeSegment(segment: string): string {

@@ -55,7 +55,28 @@ interface Row {
 
 function rows(ips: ClusterIps, metadata: StructType): Row[] {
   return [
-    ...coreRows(ips),
+    ...coreRows(),
+    ...podAndServiceRows(ips),
+    ...workloadRows(),
+    ...policyRows(),
+    ...rbacRows(),
+    ...reviewRows(),
+    {
+      api: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      plural: 'customresourcedefinitions',
+      structure: 'apiextensions.v1.CustomResourceDefinition',
+      rules: crdRules(metadata),
+      short: ['crd', 'crds'],
+      categories: ['api-extensions'],
+      cluster: true,
+      subresources: ['status'],
+    },
+  ]
+}
+
+function workloadRows(): Row[] {
+  return [
     {
       api: 'events.k8s.io/v1',
       kind: 'Event',
@@ -105,6 +126,11 @@ function rows(ips: ClusterIps, metadata: StructType): Row[] {
       subresources: ['status'],
       fields: { 'status.successful': (job) => stringAt(job, 'status', 'succeeded') ?? '0' },
     },
+  ]
+}
+
+function policyRows(): Row[] {
+  return [
     {
       api: 'autoscaling/v2',
       kind: 'HorizontalPodAutoscaler',
@@ -138,23 +164,10 @@ function rows(ips: ClusterIps, metadata: StructType): Row[] {
       structure: 'coordination.v1.Lease',
       rules: leaseRules,
     },
-    ...rbacRows(),
-    ...reviewRows(),
-    {
-      api: 'apiextensions.k8s.io/v1',
-      kind: 'CustomResourceDefinition',
-      plural: 'customresourcedefinitions',
-      structure: 'apiextensions.v1.CustomResourceDefinition',
-      rules: crdRules(metadata),
-      short: ['crd', 'crds'],
-      categories: ['api-extensions'],
-      cluster: true,
-      subresources: ['status'],
-    },
   ]
 }
 
-function coreRows(ips: ClusterIps): Row[] {
+function coreRows(): Row[] {
   return [
     {
       api: 'v1',
@@ -198,6 +211,27 @@ function coreRows(ips: ClusterIps): Row[] {
     },
     {
       api: 'v1',
+      kind: 'Secret',
+      plural: 'secrets',
+      structure: 'core.v1.Secret',
+      rules: secretRules,
+      fields: { type: (secret) => stringAt(secret, 'type') ?? '' },
+    },
+    {
+      api: 'v1',
+      kind: 'ServiceAccount',
+      plural: 'serviceaccounts',
+      structure: 'core.v1.ServiceAccount',
+      rules: { returnsDeleted: true },
+      short: ['sa'],
+    },
+  ]
+}
+
+function podAndServiceRows(ips: ClusterIps): Row[] {
+  return [
+    {
+      api: 'v1',
       kind: 'Pod',
       plural: 'pods',
       structure: 'core.v1.Pod',
@@ -206,14 +240,6 @@ function coreRows(ips: ClusterIps): Row[] {
       categories: ['all'],
       subresources: ['binding', 'eviction', 'log', 'status'],
       fields: POD_FIELDS,
-    },
-    {
-      api: 'v1',
-      kind: 'Secret',
-      plural: 'secrets',
-      structure: 'core.v1.Secret',
-      rules: secretRules,
-      fields: { type: (secret) => stringAt(secret, 'type') ?? '' },
     },
     {
       api: 'v1',
@@ -228,14 +254,6 @@ function coreRows(ips: ClusterIps): Row[] {
         'spec.type': (service) => stringAt(service, 'spec', 'type') ?? '',
         'spec.clusterIP': (service) => stringAt(service, 'spec', 'clusterIP') ?? '',
       },
-    },
-    {
-      api: 'v1',
-      kind: 'ServiceAccount',
-      plural: 'serviceaccounts',
-      structure: 'core.v1.ServiceAccount',
-      rules: { returnsDeleted: true },
-      short: ['sa'],
     },
   ]
 }

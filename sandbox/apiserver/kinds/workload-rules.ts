@@ -152,7 +152,7 @@ function validateDeploymentSpec(object: KubeObject): FieldError[] {
   const spec = objectAt(object, 'spec') ?? {}
   const strategy = objectAt(spec, 'strategy') ?? {}
   const errors: FieldError[] = []
-  const type = stringAt(strategy, 'type') ?? ''
+  const type = stringAt(strategy, 'type')
   if (type !== 'RollingUpdate' && type !== 'Recreate') {
     errors.push({
       reason: 'FieldValueNotSupported',
@@ -173,8 +173,9 @@ function validateDeploymentSpec(object: KubeObject): FieldError[] {
       invalid('spec.strategy.rollingUpdate.maxUnavailable', maxUnavailable, 'may not be 0 when `maxSurge` is 0'),
     )
   }
-  const deadline = numberAt(spec, 'progressDeadlineSeconds') ?? 0
-  if (deadline <= (numberAt(spec, 'minReadySeconds') ?? 0)) {
+  const deadline = numberAt(spec, 'progressDeadlineSeconds')
+  const { minReadySeconds = 0 } = spec
+  if (deadline !== undefined && deadline <= Number(minReadySeconds)) {
     errors.push(invalid('spec.progressDeadlineSeconds', deadline, 'must be greater than minReadySeconds'))
   }
   return errors

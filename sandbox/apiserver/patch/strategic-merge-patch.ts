@@ -16,23 +16,19 @@ export function strategicMergePatch(target: JsonObject, patch: JsonObject, type:
   const directive = patch[DIRECTIVE]
   if (directive === 'replace') return clone(withoutDirectives(patch))
   if (directive === 'delete') return {}
-  if (directive !== undefined && directive !== 'merge')
+  if (directive !== undefined && directive !== 'merge') {
     throw badRequest(`unknown patch type found: ${JSON.stringify(directive)}`)
+  }
   const retained = patch[RETAIN_KEYS]
   const merged = Array.isArray(retained) ? retainOnly(target, retained) : { ...target }
-  for (const [field, value] of Object.entries(patch)) {
-    if (field === DIRECTIVE || field === RETAIN_KEYS || field.startsWith(ORDER)) continue
-    if (field.startsWith(DELETE_PRIMITIVES)) {
-      deletePrimitives(merged, field.slice(DELETE_PRIMITIVES.length), value)
-    } else if (value === null) {
-      delete merged[field]
-    } else {
-      merged[field] = patchField(merged[field], value, slotOf(type, field))
-    }
+  for (const [field, value] of Object.entries(withoutDirectives(patch))) {
+    if (value === null) delete merged[field]
+    else merged[field] = patchField(merged[field], value, slotOf(type, field))
   }
-  for (const [field, order] of Object.entries(patch)) {
-    if (field.startsWith(ORDER))
-      reorder(merged, field.slice(ORDER.length), { order: Array.isArray(order) ? order : [], type })
+  for (const [field, value] of Object.entries(patch)) {
+    if (!Array.isArray(value)) continue
+    if (field.startsWith(DELETE_PRIMITIVES)) deletePrimitives(merged, field.slice(DELETE_PRIMITIVES.length), value)
+    if (field.startsWith(ORDER)) reorder(merged, field.slice(ORDER.length), { order: value, type })
   }
   return merged
 }
@@ -87,8 +83,7 @@ function retainOnly(target: JsonObject, keys: readonly Json[]): JsonObject {
   return Object.fromEntries(Object.entries(target).filter(([field]) => keys.includes(field)))
 }
 
-function deletePrimitives(merged: JsonObject, field: string, value: Json): void {
-  const doomed = Array.isArray(value) ? value : []
+function deletePrimitives(merged: JsonObject, field: string, doomed: readonly Json[]): void {
   merged[field] = listAt(merged, field).filter((each) => !doomed.some((gone) => equal(gone, each)))
 }
 

@@ -76,10 +76,7 @@ export function loadBuiltinTypes(): BuiltinTypes {
 
   function typeOf(code: string, slot?: CompactSlot): FieldType {
     const rest = code.slice(1)
-    if (code.startsWith('[')) {
-      const list = slot?.l === 'map' || slot?.l === 'set' ? slot.l : 'atomic'
-      return { kind: 'list', items: typeOf(rest), list, keys: slot?.k ?? [], keyDefaults: KEY_DEFAULTS[rest] ?? {} }
-    }
+    if (code.startsWith('[')) return listOf(rest, slot)
     if (code.startsWith('{')) return { kind: 'map', values: typeOf(rest), atomic: slot?.a === 1 }
     if (code.startsWith('#')) {
       const named = struct(rest)
@@ -87,6 +84,11 @@ export function loadBuiltinTypes(): BuiltinTypes {
     }
     const scalar = SCALARS[code]
     return scalar ? { kind: 'scalar', scalar } : UNTYPED
+  }
+
+  function listOf(items: string, slot: CompactSlot | undefined): FieldType {
+    const list = slot?.l === 'map' || slot?.l === 'set' ? slot.l : 'atomic'
+    return { kind: 'list', items: typeOf(items), list, keys: slot?.k ?? [], keyDefaults: KEY_DEFAULTS[items] ?? {} }
   }
 
   return { struct }

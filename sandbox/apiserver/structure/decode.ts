@@ -2,7 +2,7 @@
  * Decoding of built-in kinds with the results that Kubernetes' Go types give: unknown fields are found and dropped, wrong types are
  * refused, and empty values vanish where the Go field says `omitempty`.
  */
-import { isObject, type Json, type JsonObject } from '../json.ts'
+import { isObject, textOf, type Json, type JsonObject } from '../json.ts'
 import { canonicalQuantity } from '../quantity.ts'
 import { isOmittedWhenEmpty } from './omit-empty.ts'
 import {
@@ -99,28 +99,25 @@ function emptyOf(type: FieldType): Json {
   return effective.scalar === 'string' ? '' : null
 }
 
+const SCALAR_CHECKS: Readonly<Record<ScalarName, { fits: (value: Json) => boolean; goType: string }>> = {
+  string: { fits: (value) => typeof value === 'string', goType: 'string' },
+  bytes: { fits: (value) => typeof value === 'string', goType: '[]uint8' },
+  time: { fits: (value) => typeof value === 'string', goType: 'string' },
+  boolean: { fits: (value) => typeof value === 'boolean', goType: 'bool' },
+  integer: { fits: (value) => Number.isInteger(value), goType: 'int32' },
+  number: { fits: (value) => typeof value === 'number', goType: 'float64' },
+  'int-or-string': {
+    fits: (value) => typeof value === 'string' || Number.isInteger(value),
+    goType: 'intstr.IntOrString',
+  },
+  quantity: { fits: (value) => typeof value === 'string' || typeof value === 'number', goType: 'resource.Quantity' },
+}
+
 function decodeScalar(value: Json, scalar: ScalarName, at: Position): Json {
-  switch (scalar) {
-    case 'string':
-    case 'bytes':
-    case 'time':
-      if (typeof value !== 'string') throw mismatch(value, at, 'string')
-      return scalar === 'time' ? decodeTime(value) : value
-    case 'boolean':
-      if (typeof value !== 'boolean') throw mismatch(value, at, 'bool')
-      return value
-    case 'integer':
-      if (typeof value !== 'number' || !Number.isInteger(value)) throw mismatch(value, at, 'int32')
-      return value
-    case 'number':
-      if (typeof value !== 'number') throw mismatch(value, at, 'float64')
-      return value
-    case 'int-or-string':
-      if (typeof value !== 'string' && typeof value !== 'number') throw mismatch(value, at, 'intstr.IntOrString')
-      return value
-    case 'quantity':
-      return decodeQuantity(value)
-  }
+  const { fits, goType } = SCALAR_CHECKS[scalar]
+  if (!fits(value)) throw mismatch(value, at, goType)
+  if (scalar === 'time') return decodeTime(textOf(value))
+  return scalar === 'quantity' ? decodeQuantity(value) : value
 }
 
 function decodeTime(value: string): string {
@@ -133,8 +130,7 @@ function decodeTime(value: string): string {
 }
 
 function decodeQuantity(value: Json): string {
-  const canonical =
-    typeof value === 'string' || typeof value === 'number' ? canonicalQuantity(String(value)) : undefined
+  const canonical = canonicalQuantity(textOf(value))
   if (canonical !== undefined) return canonical
   throw new TypeMismatch("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
 }

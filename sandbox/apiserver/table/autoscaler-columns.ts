@@ -11,14 +11,11 @@ function metricText(spec: JsonObject, status: JsonObject | undefined): string {
   const name = stringAt(source, 'name')
   const target = objectAt(source, 'target') ?? {}
   const prefix = name === undefined ? '' : `${name}: `
-  for (const field of ['averageUtilization', 'averageValue', 'value']) {
-    const wanted = target[field]
-    if (wanted === undefined) continue
-    const unit = field === 'averageUtilization' ? '%' : field === 'averageValue' && name === undefined ? ' (avg)' : ''
-    const now = current?.[field]
-    return `${prefix}${now === undefined ? '<unknown>' : `${textOf(now)}${field === 'averageUtilization' ? '%' : ''}`}/${textOf(wanted)}${unit}`
-  }
-  return `${prefix}<unknown>/<auto>`
+  const field = ['averageUtilization', 'averageValue', 'value'].find((each) => target[each] !== undefined)
+  if (field === undefined) return `${prefix}<unknown>/<auto>`
+  const percent = field === 'averageUtilization' ? '%' : ''
+  const now = current?.[field]
+  return `${prefix}${now === undefined ? '<unknown>' : `${textOf(now)}${percent}`}/${textOf(target[field])}${percent}`
 }
 
 function targets(autoscaler: KubeObject): string {
