@@ -24,7 +24,7 @@ interface Flags {
 function command(): Command {
   return new Command('sandbox')
     .description(
-      'Start an embedded Kubernetes API with the Penstock operator: a place for trying, rehearsing and testing. It is not a cluster: one\n' +
+      'Start an embedded Kubernetes API with the Penstock operator: a place for trying, rehearsing and testing. It is not a cluster: one ' +
         'process stands for the control plane, pods are local processes under your user, and everything is gone when it ends.',
     )
     .option(
