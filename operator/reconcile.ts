@@ -43,6 +43,9 @@ export interface Reconciler {
   reconcile(key: Key): Promise<number | undefined>
 }
 
+/** New trouble with the children is told in status after this long; children that fail in turn must not make a reconcile spin. */
+const PROBLEM_LOOK_MS = 1000
+
 /** A stale cache is looked at again after this long. */
 const STALE_RETRY_MS = 50
 
@@ -98,7 +101,7 @@ async function reconcileResource(
   const problemsChanged = !isDeepStrictEqual(applyProblems, memory.applyProblems)
   return {
     memory: { readings, applyProblems, newest: committed.resource },
-    requeueAfterMs: problemsChanged ? 0 : decided.requeueAfterMs,
+    requeueAfterMs: problemsChanged ? PROBLEM_LOOK_MS : decided.requeueAfterMs,
   }
 }
 

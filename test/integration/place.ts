@@ -15,7 +15,7 @@ import { isNotFound } from '../../operator/kube/errors.ts'
 import { loadKubeConfig } from '../../operator/kube/kubeconfig.ts'
 import { createTransport, type Transport } from '../../operator/kube/transport.ts'
 import { startOperator, type Operator } from '../../operator/operator.ts'
-import { startSandbox, type Sandbox } from '../../sandbox/sandbox.ts'
+import { startSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts'
 import { holdoutRows } from '../../examples/demo/rows.ts'
 import { startTraffic, type Traffic } from '../../examples/demo/traffic.ts'
 
@@ -76,10 +76,13 @@ export async function eventually<T>(what: string, look: () => Promise<T | undefi
   }
 }
 
-export async function createPlace(): Promise<Place> {
+export async function createPlace(
+  options: Pick<SandboxOptions, 'faults' | 'configMapSyncSeconds'> = {},
+): Promise<Place> {
   const dir = mkdtempSync(join(tmpdir(), 'penstock-test-'))
   const writes: Write[] = []
   const sandbox = await startSandbox({
+    ...options,
     dir: join(dir, 'sandbox'),
     crds: [join(REPO, 'crds/modeldeployments.yaml')],
     onRequest: ({ verb, resource, subresource, name, userAgent }) => {
