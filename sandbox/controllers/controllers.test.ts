@@ -26,6 +26,8 @@ interface Stage {
   readonly client: Client
   readonly controllers: Controllers
   readonly writes: string[]
+  /** Set `every` to refuse or drop each n-th request of the controllers. */
+  readonly trouble: { every: number }
   readonly nodeEnds: AbortController
   readonly nodeEnded: Promise<void>
 }
@@ -63,9 +65,15 @@ async function playNode(client: Client, signal: AbortSignal): Promise<void> {
 
 async function raise(): Promise<Stage> {
   const writes: string[] = []
+  const trouble = { every: 0 }
+  let requests = 0
   const server = await startApiServer({
     host: '127.0.0.1',
     port: 0,
+    faults: ({ userAgent }) => {
+      if (trouble.every === 0 || userAgent !== 'controllers' || ++requests % trouble.every !== 0) return undefined
+      return requests % 2 === 0 ? 'drop' : { status: 500 }
+    },
     onRequest: ({ method, path, userAgent }) => {
       if (method !== 'GET' && userAgent === 'controllers') writes.push(`${method} ${path}`)
     },
@@ -89,7 +97,7 @@ async function raise(): Promise<Stage> {
       own.close()
     },
   }
-  return { server, transport: closing, client, controllers, writes, nodeEnds, nodeEnded }
+  return { server, transport: closing, client, controllers, writes, trouble, nodeEnds, nodeEnded }
 }
 
 async function eventually<T>(look: () => Promise<T | undefined>, what: string): Promise<T> {
@@ -188,10 +196,28 @@ describe('the controllers on the sandbox API server', () => {
         : undefined
     }, 'ReplicaSets at rest')
     expect(sets.map((one) => one.spec.replicas).sort()).toEqual([0, 3])
-    await delay(100)
-    const before = writes.length
-    await delay(300)
-    expect(writes.slice(before)).toEqual([])
+    await eventually(async () => {
+      const before = writes.length
+      await delay(300)
+      return writes.length === before ? true : undefined
+    }, 'a while without writes')
+  })
+
+  test('a Deployment gets there, with exactly its pods, although every third request fails', async () => {
+    await freshNamespace()
+    const { client, trouble } = stage
+    trouble.every = 3
+    try {
+      await client.create(DEPLOYMENT, deployment(namespace, 'web', { replicas: 5 }))
+      await complete('web', 1)
+      const body = { spec: { template: podTemplate('web', 'app:2') } }
+      await client.patch(DEPLOYMENT, { namespace, name: 'web' }, { type: 'merge', body })
+      await complete('web', 2)
+    } finally {
+      trouble.every = 0
+    }
+    await eventually(async () => ((await podsOf('web')).length === 5 ? true : undefined), 'exactly five pods')
+    expect((await podsOf('web')).map((pod) => pod.spec.containers[0]?.image)).toEqual(Array(5).fill('app:2'))
   })
 
   test('an orphan is adopted by the ReplicaSet that selects it, and let go when its labels change', async () => {
