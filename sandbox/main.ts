@@ -103,14 +103,14 @@ function elapsed(startedAt: number): string {
 }
 
 function explain(sandbox: Sandbox): void {
-  const [example = 'your-model.yaml'] = globSync(join(REPO, 'examples/**/*.yaml')).sort()
+  const example = relative(process.cwd(), join(REPO, 'examples/biopsy'))
   console.log(`
 ${styleText('bold', 'An embedded Kubernetes API for trying, rehearsing and testing. It is not a cluster, and forgets everything when it ends.')}
 
 In another terminal:
   export KUBECONFIG=${sandbox.kubeconfigPath}
-  kubectl apply -f ${relative(process.cwd(), example)}
-  kubectl get mdep -w
+  sed "s|MODELS|$PWD/${example}/models|; s|VERSION|v1|" ${example}/modeldeployment.yaml | kubectl apply -f -
+  kubectl get mdep -w                # then the same with v2 in place of v1, v3 and v4
 
 Services appear below with their addresses. Ctrl-C ends it all.
 `)
