@@ -47,7 +47,7 @@ describe('a pod', () => {
       'fetch',
       `--uri=${model.uri}`,
       '--sha256=ab',
-      '--out=/models/model.onnx',
+      '--out=/penstock/model/model.onnx',
     ])
   })
 
@@ -66,7 +66,10 @@ describe('a pod', () => {
     expect(pod.metadata.labels).toMatchObject({ team: 'fraud', 'penstock.dev/revision': 'm-1a2b3c4d5e' })
     expect(pod.spec.nodeSelector).toEqual({ gpu: 'yes' })
     expect(pod.spec.containers.map((each) => each.name)).toEqual(['server', 'sidecar'])
-    expect(pod.spec.containers[0]).toMatchObject({ image: 'server:1', env: [{ name: 'A', value: '1' }] })
+    expect(pod.spec.containers[0]).toMatchObject({
+      image: 'server:1',
+      env: [{ name: 'TMPDIR' }, { name: 'A', value: '1' }],
+    })
   })
 })
 

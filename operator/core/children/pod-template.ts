@@ -4,7 +4,9 @@ import { mergeTemplate } from './merge-template.ts'
 import { FETCH_CONTAINER, REVISION_LABEL, SERVER_CONTAINER, SERVER_PORT, revisionLabels } from './object.ts'
 import { trafficConfigMapName } from './traffic.ts'
 
-const MODEL_DIR = '/models'
+/** Our mounts lie under a folder of our own, so that they hide nothing that a user's image or volume has. */
+const MODEL_DIR = '/penstock/model'
+const TMP_DIR = '/penstock/tmp'
 const MODEL_FILE = `${MODEL_DIR}/model.onnx`
 const TRAFFIC_DIR = '/etc/penstock/traffic'
 /** Endpoints are taken out of Services while this runs, so that no new connection arrives once the server is told to stop. */
@@ -134,11 +136,12 @@ function fetchContainer({ image, args, resources }: FetchInput) {
     name: FETCH_CONTAINER,
     image,
     args: ['fetch', ...args, `--out=${MODEL_FILE}`],
+    env: [{ name: 'TMPDIR', value: TMP_DIR }],
     resources: resources ?? DEFAULT_RESOURCES,
     ...CONTAINER_HARDENING,
     volumeMounts: [
       { name: 'models', mountPath: MODEL_DIR },
-      { name: 'tmp', mountPath: '/tmp' },
+      { name: 'tmp', mountPath: TMP_DIR },
     ],
   }
 }
@@ -162,6 +165,7 @@ function serverContainer({ owner, revision, image }: TemplateInput, server: Serv
       `--drain-seconds=${drainSeconds(server)}`,
     ],
     ports: [{ name: 'http', containerPort: SERVER_PORT, protocol: 'TCP' }],
+    env: [{ name: 'TMPDIR', value: TMP_DIR }],
     resources: server.resources ?? DEFAULT_RESOURCES,
     ...CONTAINER_HARDENING,
     startupProbe: probe('/readyz', { periodSeconds: 1, failureThreshold: 600, timeoutSeconds: 5 }),
@@ -171,7 +175,7 @@ function serverContainer({ owner, revision, image }: TemplateInput, server: Serv
     volumeMounts: [
       { name: 'models', mountPath: MODEL_DIR, readOnly: true },
       { name: 'traffic', mountPath: TRAFFIC_DIR, readOnly: true },
-      { name: 'tmp', mountPath: '/tmp' },
+      { name: 'tmp', mountPath: TMP_DIR },
     ],
   }
 }
