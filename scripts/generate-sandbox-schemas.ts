@@ -5,7 +5,9 @@
  *     node scripts/generate-sandbox-schemas.ts PATH/v1.37.0-local/_definitions.json v1.37.0
  *
  * The input is the definitions file of the Python package `kubernetes-validate` (Apache-2.0), made from Kubernetes' OpenAPI (Apache-2.0).
+ * What OpenAPI does not tell (protobuf numbers, omitempty) comes from the Go module k8s.io/api (Apache-2.0) by reflection, so Go is needed.
  */
+import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -25,7 +27,16 @@ interface SourceSchema {
   'x-kubernetes-patch-merge-key'?: string
 }
 
-/** See sandbox/apiserver/structure/builtin-types.ts, which reads this form. */
+interface GoFact {
+  /** Protobuf field number; of an embedded message's field, both numbers: `1.4`. */
+  number: string
+  empty: '' | '?' | '!'
+}
+
+/**
+ * A field's text is its protobuf number, what becomes of an empty value, and its type: `2![#core.v1.Container`.
+ * See sandbox/apiserver/structure/builtin-types.ts, which reads this form.
+ */
 type CompactField = string | { t: string; l?: string; k?: string[]; a?: 1; p?: string; m?: string }
 
 const ROOTS = [
@@ -59,11 +70,13 @@ if (!definitionsPath || !release) {
 
 const parsed = JSON.parse(readFileSync(definitionsPath, 'utf8')) as { $defs: Record<string, SourceSchema> }
 const definitions = new Map(Object.entries(parsed.$defs).map(([name, schema]) => [shortName(name), schema]))
+const goFacts = join(import.meta.dirname, '../sandbox/apiserver/schemas/go-facts')
+const facts = JSON.parse(execFileSync('go', ['run', '.'], { cwd: goFacts, encoding: 'utf8' })) as Record<string, Record<string, GoFact>>
 const types: Record<string, { f: Record<string, CompactField>; r?: string[]; a?: 1 }> = {}
 for (const root of ROOTS) addType(root)
 
 const output = {
-  source: `Kubernetes ${release} OpenAPI (Apache-2.0), by way of kubernetes-validate (Apache-2.0); reduced by scripts/generate-sandbox-schemas.ts`,
+  source: `Kubernetes ${release} OpenAPI (Apache-2.0), by way of kubernetes-validate (Apache-2.0), and k8s.io/api (Apache-2.0); reduced by scripts/generate-sandbox-schemas.ts`,
   types: Object.fromEntries(Object.entries(types).sort(([a], [b]) => (a < b ? -1 : 1))),
 }
 const target = join(import.meta.dirname, '../sandbox/apiserver/schemas/builtin-types.json')
@@ -85,11 +98,11 @@ function addType(name: string): void {
     ...(schema.required ? { r: schema.required } : {}),
     ...(schema['x-kubernetes-map-type'] === 'atomic' ? { a: 1 as const } : {}),
   }
-  for (const [field, of] of Object.entries(schema.properties ?? {})) fields[field] = compactField(of)
+  for (const [field, of] of Object.entries(schema.properties ?? {})) fields[field] = compactField(of, facts[name]?.[field])
 }
 
-function compactField(schema: SourceSchema): CompactField {
-  const t = compactType(schema)
+function compactField(schema: SourceSchema, fact: GoFact | undefined): CompactField {
+  const t = `${fact?.number ?? ''}${fact?.empty ?? ''}${compactType(schema)}`
   const listType = schema['x-kubernetes-list-type']
   const keys = schema['x-kubernetes-list-map-keys']
   const strategy = schema['x-kubernetes-patch-strategy']

@@ -95,6 +95,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     cluster,
     router,
     token,
+    types: structures,
     bookmarkIntervalMs: options.bookmarkIntervalMs ?? DEFAULT_BOOKMARK_MS,
     faults: options.faults,
     onRequest: options.onRequest,

@@ -1,6 +1,7 @@
 import { listAt, objectAt, type KubeObject } from '../json.ts'
 import { apiVersionOf, type ResourceType } from '../kinds/resource-type.ts'
 import { FieldSet } from './field-set.ts'
+import { fieldsLastApplied, KUBECTL, withLastApplied } from './last-applied.ts'
 import { identityOf, readManagedFields, withManagedFields, type Managed, type ManagedFields } from './managers.ts'
 import { fieldSetOf } from './typed.ts'
 import { applyConfiguration, managersAfterUpdate, type Writing } from './updater.ts'
@@ -60,9 +61,11 @@ function ignoredBy(type: ResourceType, subresource: string): FieldSet {
 /** Applies a configuration to the live object (blank for a new one), and records the managers. */
 export function trackApply(apply: Omit<TrackedUpdate, 'object'> & { config: KubeObject; force: boolean }): KubeObject {
   const { live, config, force } = apply
-  const writing = { ...writingOf(apply, 'Apply'), force }
+  const isKubectl = apply.manager.name === KUBECTL
+  const mayTake = isKubectl ? fieldsLastApplied(live, apply.type.structure) : new FieldSet()
+  const writing = { ...writingOf(apply, 'Apply'), force, mayTake }
   const { object, managers } = applyConfiguration(live, config, withUnmanaged(live, writing), writing)
-  return withManagedFields(object, managers)
+  return withManagedFields(isKubectl ? withLastApplied(object, config) : object, managers)
 }
 
 /** What an object already held when its managers were first recorded belongs to a manager of its own. */

@@ -66,7 +66,7 @@ export function applyConfiguration(
   live: KubeObject,
   config: KubeObject,
   managed: ManagedFields,
-  writing: Writing & { force: boolean },
+  writing: Writing & Forcing,
 ): Applied {
   const { structure, ignored, manager, now } = writing
   const [current, wanted] = [bare(live), bare(config)]
@@ -78,12 +78,24 @@ export function applyConfiguration(
   const pruned = before ? prune(merged, claims, before.fields, structure) : merged
   const changes = without(compare(current, pruned, structure), ignored)
   const { managers, conflicts } = settle(changes, claims, identity)
-  if (conflicts.length > 0 && !writing.force) throw applyConflict(conflicts)
+  if (!writing.force) refuseConflicts(conflicts, writing.mayTake)
   const cleaned = stripSystemFields(managers)
   const own = cleaned.get(identity)
   const changed = !equal(current, pruned) || !before || !own?.fields.equals(before.fields)
   if (own && changed) cleaned.set(identity, { ...own, time: now })
   return { object: pruned as KubeObject, managers: cleaned }
+}
+
+/** Either everything may be taken from other managers, or just these fields. */
+export interface Forcing {
+  readonly force: boolean
+  readonly mayTake: FieldSet
+}
+
+function refuseConflicts(conflicts: readonly Conflict[], mayTake: FieldSet): void {
+  const left = conflicts.map(({ manager, fields }) => ({ manager, fields: fields.difference(mayTake) }))
+  const real = left.filter(({ fields }) => !fields.isEmpty())
+  if (real.length > 0) throw applyConflict(real)
 }
 
 interface Settled {

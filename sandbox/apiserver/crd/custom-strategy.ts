@@ -4,7 +4,7 @@ import type { FieldError } from '../field-error.ts'
 import { clone, equal, isObject, numberAt, type JsonObject, type KubeObject } from '../json.ts'
 import type { Decoded, Strategy } from '../kinds/resource-type.ts'
 import { badRequest } from '../status.ts'
-import { decodeStruct, TypeMismatch } from '../structure/decode.ts'
+import { decodeStruct, TypeMismatch, type DecodeForm } from '../structure/decode.ts'
 import type { StructType } from '../structure/field-type.ts'
 import { subdomainName } from '../validation/names.ts'
 import { applySchemaDefaults, lacksDefaults, prune } from './prune.ts'
@@ -34,7 +34,7 @@ export function customStrategy(custom: CustomKind): Strategy {
     allowsUnconditionalUpdate: false,
     returnsDeleted: false,
     orphansByDefault: false,
-    decode: (object) => decodeCustom(object, custom),
+    decode: (object, form) => decodeCustom(object, custom, form),
     applyDefaults: (object) => applySchemaDefaults(object, schema),
     prepareForCreate(object) {
       if (hasStatus) delete object['status']
@@ -71,13 +71,13 @@ export function customStrategy(custom: CustomKind): Strategy {
   }
 }
 
-function decodeCustom(sent: JsonObject, { kind, version, schema, metadata }: CustomKind): Decoded {
+function decodeCustom(sent: JsonObject, { kind, version, schema, metadata }: CustomKind, form: DecodeForm): Decoded {
   const object = clone(sent)
   const problems: string[] = []
   const sentMetadata = object['metadata']
   if (isObject(sentMetadata)) {
     try {
-      const { value, unknown } = decodeStruct(sentMetadata, metadata)
+      const { value, unknown } = decodeStruct(sentMetadata, metadata, form)
       object['metadata'] = value
       problems.push(...unknown.map((path) => `unknown field ${JSON.stringify(`metadata.${path}`)}`))
     } catch (error) {

@@ -35,7 +35,7 @@ export function apply(cluster: Cluster, request: ApiRequest): Reply {
   const sent = parseObject(request.body, request.mediaType)
   if (!sent['apiVersion'] || !sent['kind'])
     throw badRequest("Object 'Kind' is missing in the applied configuration; apiVersion and kind must be set")
-  const config = decodeRequestObject(request, sent, options)
+  const config = decodeRequestObject(request, sent, options, 'as sent')
   if (hasManagedFields(config)) throw badRequest('metadata.managedFields must be nil')
   checkIdentity(request, config)
   const stored = cluster.store.get(request.type.shelf, request)
@@ -105,5 +105,5 @@ function tracked(
 
 /** The merged object in stored form: decoded again, with the managers that were just recorded. */
 function normalised(request: ApiRequest, applied: KubeObject): KubeObject {
-  return request.type.strategy.decode(clone(applied)).object
+  return request.type.strategy.decode(clone(applied), 'stored').object
 }

@@ -20,6 +20,7 @@ import {
   MODIFIED,
   notFound,
 } from '../status.ts'
+import type { DecodeForm } from '../structure/decode.ts'
 import { finalizersOf, validateMetadata, validateMetadataUpdate } from '../validation/metadata.ts'
 import { managerFromUserAgent, writeOptionsOf, type WriteOptions } from './options.ts'
 import { served } from './selection.ts'
@@ -35,7 +36,12 @@ export function create(cluster: Cluster, request: ApiRequest): Reply {
 }
 
 /** Decodes an object that a client sent, and treats unknown fields as the request's fieldValidation says. */
-export function decodeRequestObject(request: ApiRequest, sent: JsonObject, options: WriteOptions): KubeObject {
+export function decodeRequestObject(
+  request: ApiRequest,
+  sent: JsonObject,
+  options: WriteOptions,
+  form: DecodeForm = 'stored',
+): KubeObject {
   const { type } = request
   const apiVersion = apiVersionOf(type)
   const typed = { ...sent, apiVersion: sent['apiVersion'] ?? apiVersion, kind: sent['kind'] ?? type.kind }
@@ -48,7 +54,7 @@ export function decodeRequestObject(request: ApiRequest, sent: JsonObject, optio
       `${textOf(typed.kind)} in version ${JSON.stringify(type.version)} cannot be handled as a ${type.kind}: converting (${textOf(typed.kind)}) to (${type.kind}): unknown conversion`,
     )
   }
-  const { object, problems } = type.strategy.decode(typed)
+  const { object, problems } = type.strategy.decode(typed, form)
   if (problems.length > 0 && options.fieldValidation === 'Strict') {
     throw badRequest(
       `${type.kind} in version ${JSON.stringify(type.version)} cannot be handled as a ${type.kind}: strict decoding error: ${problems.join(', ')}`,

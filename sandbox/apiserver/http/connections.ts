@@ -3,15 +3,18 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { timingSafeEqual } from 'node:crypto'
 import type { Cluster } from '../cluster.ts'
 import { ApiError, internalError, qualified, unauthorized } from '../status.ts'
+import type { BuiltinTypes } from '../structure/builtin-types.ts'
 import { AnswerWriter } from './answer-writer.ts'
 import { mediaTypeOf, readBody } from './body.ts'
 import type { Fault, Faults, OnRequest, RequestFacts } from './faults.ts'
+import { PROTOBUF, protobufToJson } from './protobuf.ts'
 import { targetOf, type Router, type Target } from './router.ts'
 
 export interface ConnectionsOptions {
   readonly cluster: Cluster
   readonly router: Router
   readonly token: string
+  readonly types: BuiltinTypes
   readonly bookmarkIntervalMs: number
   readonly faults: Faults | undefined
   readonly onRequest: OnRequest | undefined
@@ -71,7 +74,9 @@ export class Connections {
     }: { method: string; path: string; query: URLSearchParams; target: Target; facts: RequestFacts },
   ): Promise<void> {
     const user = this.#authenticate(request)
-    const body = await readBody(request)
+    const sent = await readBody(request)
+    const isProtobuf = mediaTypeOf(request) === PROTOBUF && sent.length > 0
+    const body = isProtobuf ? Buffer.from(JSON.stringify(protobufToJson(sent, this.#options.types))) : sent
     const fault = this.#options.faults?.(facts)
     if (fault === 'drop') {
       request.socket.destroy()
@@ -87,7 +92,7 @@ export class Connections {
         headers: request.headers,
         user,
         body,
-        mediaType: mediaTypeOf(request),
+        mediaType: isProtobuf ? 'application/json' : mediaTypeOf(request),
         signal: abort.signal,
         warn: (warning) => void warnings.push(warning),
       },

@@ -1,7 +1,7 @@
 import type { FieldError } from '../field-error.ts'
 import { equal, isObject, numberAt, type Json, type JsonObject, type KubeObject } from '../json.ts'
 import { badRequest } from '../status.ts'
-import { decodeStruct, TypeMismatch } from '../structure/decode.ts'
+import { decodeStruct, TypeMismatch, zeroOf, type DecodeForm } from '../structure/decode.ts'
 import type { StructType } from '../structure/field-type.ts'
 import { subdomainName, type NameRule } from '../validation/names.ts'
 import type { Decoded, Strategy, WriteContext } from './resource-type.ts'
@@ -14,7 +14,6 @@ export interface KindRules {
   /** The status that a new object has; a kind without one has no status endpoint. */
   readonly newStatus?: (object: KubeObject) => JsonObject
   readonly statusKeepsMetadata?: readonly string[]
-  readonly blank?: JsonObject
   readonly conditionalUpdateOnly?: boolean
   readonly returnsDeleted?: boolean
   readonly orphansByDefault?: boolean
@@ -37,14 +36,14 @@ interface Names {
 export function builtinStrategy(names: Names, structure: StructType, rules: KindRules): Strategy {
   const hasStatus = rules.newStatus !== undefined
   return {
-    blank: { metadata: {}, ...rules.blank },
+    blank: zeroOf(structure) as JsonObject,
     resetFields: { main: hasStatus ? ['status'] : [], status: ['spec'] },
     validateName: rules.name ?? subdomainName,
     allowsUnconditionalUpdate: !rules.conditionalUpdateOnly,
     returnsDeleted: rules.returnsDeleted ?? false,
     orphansByDefault: rules.orphansByDefault ?? false,
     finalizersOnDelete: rules.finalizersOnDelete ?? [],
-    decode: (object) => decodeBuiltin(object, structure, names),
+    decode: (object, form) => decodeBuiltin(object, structure, { ...names, form }),
     applyDefaults: (object) => rules.applyDefaults?.(object),
     prepareForCreate(object, context) {
       if (rules.newStatus) object['status'] = rules.newStatus(object)
@@ -78,9 +77,13 @@ export function builtinStrategy(names: Names, structure: StructType, rules: Kind
   }
 }
 
-function decodeBuiltin(object: JsonObject, structure: StructType, { kind, version }: Names): Decoded {
+function decodeBuiltin(
+  object: JsonObject,
+  structure: StructType,
+  { kind, version, form }: Names & { form: DecodeForm },
+): Decoded {
   try {
-    const { value, unknown } = decodeStruct(object, structure)
+    const { value, unknown } = decodeStruct(object, structure, form)
     if (!isObject(value['metadata'])) value['metadata'] = {}
     return { object: value as KubeObject, problems: unknown.map((path) => `unknown field ${JSON.stringify(path)}`) }
   } catch (error) {

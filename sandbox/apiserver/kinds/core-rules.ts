@@ -25,7 +25,6 @@ const DEFAULT_GRACE_SECONDS = 30
 export const podRules: KindRules = {
   name: subdomainName,
   generationOf: ['spec'],
-  blank: { spec: { containers: null }, status: {} },
   newStatus: (pod) => ({ phase: 'Pending', qosClass: qosClassOf(pod) }),
   statusKeepsMetadata: ['labels', 'ownerReferences'],
   returnsDeleted: true,
@@ -70,7 +69,6 @@ function fixedPart(pod: KubeObject): JsonObject {
 
 export const namespaceRules: KindRules = {
   name: labelName,
-  blank: { spec: {}, status: {} },
   newStatus: () => ({ phase: 'Active' }),
   onCreate(namespace) {
     ensureObject(namespace, 'spec')['finalizers'] = ['kubernetes']
@@ -82,7 +80,6 @@ export const namespaceRules: KindRules = {
 
 export const nodeRules: KindRules = {
   name: subdomainName,
-  blank: { spec: {}, status: {} },
   newStatus: (node) => objectAt(node, 'status') ?? {},
 }
 
@@ -143,13 +140,6 @@ function validateImmutable(object: KubeObject, old: KubeObject, fields: readonly
 
 export const eventRules: KindRules = {
   name: subdomainName,
-  applyDefaults(event) {
-    for (const field of ['reportingComponent', 'reportingInstance']) setDefault(event, field, '')
-    setDefault(event, 'source', {})
-    setDefault(event, 'firstTimestamp', null)
-    setDefault(event, 'lastTimestamp', null)
-    setDefault(event, 'eventTime', null)
-  },
   validate(event) {
     if (!objectAt(event, 'involvedObject')) return [required('involvedObject')]
     const namespace = stringAt(event, 'involvedObject', 'namespace') ?? ''

@@ -21,10 +21,6 @@ import type { KindRules } from './builtin-strategy.ts'
 export function crdRules(metadata: StructType): KindRules {
   return {
     name: subdomainName,
-    blank: {
-      spec: { group: '', names: { plural: '', kind: '' }, scope: '', versions: null },
-      status: { conditions: null, acceptedNames: { plural: '', kind: '' }, storedVersions: null },
-    },
     generationOf: ['spec'],
     conditionalUpdateOnly: true,
     finalizersOnDelete: [CLEANUP_FINALIZER],

@@ -118,7 +118,7 @@ function validatePorts(container: JsonObject, path: string): FieldError[] {
       names.add(name)
     }
     const number = numberAt(port, 'containerPort')
-    if (number === undefined) errors.push(required(`${at}.containerPort`))
+    if (!number) errors.push(required(`${at}.containerPort`))
     else if (number < 1 || number > MAX_PORT)
       errors.push(invalid(`${at}.containerPort`, number, 'must be between 1 and 65535, inclusive'))
     const protocol = stringAt(port, 'protocol') ?? ''
@@ -190,7 +190,7 @@ function validateProbes(container: JsonObject, path: string): FieldError[] {
     const threshold = numberAt(probe, 'successThreshold') ?? 1
     if (field !== 'readinessProbe' && threshold !== 1)
       errors.push(invalid(`${at}.successThreshold`, threshold, 'must be 1'))
-    if (probe['httpGet'] !== undefined && valueAt(probe, 'httpGet', 'port') === undefined)
+    if (probe['httpGet'] !== undefined && !valueAt(probe, 'httpGet', 'port'))
       errors.push(required(`${at}.httpGet.port`))
     return errors
   })

@@ -19,7 +19,6 @@ import type { KindRules } from './builtin-strategy.ts'
 
 export const hpaRules: KindRules = {
   name: subdomainName,
-  blank: { spec: { scaleTargetRef: {}, maxReplicas: 0 }, status: { desiredReplicas: 0, currentMetrics: null } },
   newStatus: () => ({ desiredReplicas: 0, currentMetrics: null }),
   applyDefaults(hpa) {
     const spec = ensureObject(hpa, 'spec')
@@ -70,7 +69,6 @@ function validateHpa(hpa: KubeObject): FieldError[] {
 
 export const pdbRules: KindRules = {
   name: subdomainName,
-  blank: { spec: {}, status: { disruptionsAllowed: 0, currentHealthy: 0, desiredHealthy: 0, expectedPods: 0 } },
   generationOf: ['spec'],
   conditionalUpdateOnly: true,
   newStatus: () => ({ disruptionsAllowed: 0, currentHealthy: 0, desiredHealthy: 0, expectedPods: 0 }),
@@ -108,7 +106,6 @@ const MAX_ENDPOINTS = 1000
 
 export const endpointSliceRules: KindRules = {
   name: subdomainName,
-  blank: { addressType: '', endpoints: null, ports: null },
   generationOf: ['endpoints', 'ports', 'addressType'],
   applyDefaults(slice) {
     for (const port of objectsAt(slice, 'ports')) {
@@ -116,8 +113,6 @@ export const endpointSliceRules: KindRules = {
       setDefault(port, 'protocol', 'TCP')
     }
     for (const endpoint of objectsAt(slice, 'endpoints')) setDefault(endpoint, 'conditions', {})
-    setDefault(slice, 'endpoints', null)
-    setDefault(slice, 'ports', null)
   },
   validate(slice) {
     const type = stringAt(slice, 'addressType') ?? ''
@@ -142,7 +137,6 @@ export const endpointSliceRules: KindRules = {
 
 export const leaseRules: KindRules = {
   name: subdomainName,
-  blank: { spec: {} },
   conditionalUpdateOnly: true,
   validate(lease) {
     const errors: FieldError[] = []
@@ -159,8 +153,6 @@ export const leaseRules: KindRules = {
 
 export const controllerRevisionRules: KindRules = {
   name: subdomainName,
-  blank: { revision: 0 },
-  applyDefaults: (object) => setDefault(object, 'revision', 0),
   validate(object) {
     const errors: FieldError[] = []
     const revision = numberAt(object, 'revision') ?? 0
@@ -173,16 +165,13 @@ export const controllerRevisionRules: KindRules = {
 
 export const roleRules: KindRules = {
   name: pathSegmentName,
-  blank: { rules: null },
-  applyDefaults: (role) => setDefault(role, 'rules', null),
 }
 
 export const bindingRules: KindRules = {
   name: pathSegmentName,
-  blank: { roleRef: {} },
   applyDefaults(binding) {
     const role = binding['roleRef']
-    if (isObject(role)) setDefault(role, 'apiGroup', 'rbac.authorization.k8s.io')
+    if (isObject(role) && !role['apiGroup']) role['apiGroup'] = 'rbac.authorization.k8s.io'
     for (const subject of objectsAt(binding, 'subjects')) {
       const people = subject['kind'] === 'User' || subject['kind'] === 'Group'
       if (people) setDefault(subject, 'apiGroup', 'rbac.authorization.k8s.io')

@@ -1,5 +1,6 @@
 import type { FieldError } from '../field-error.ts'
 import type { JsonObject, KubeObject } from '../json.ts'
+import type { DecodeForm } from '../structure/decode.ts'
 import type { FieldType } from '../structure/field-type.ts'
 import type { TableColumn } from '../table/column.ts'
 
@@ -31,8 +32,8 @@ export interface WriteContext {
  * fields' managers, prepare, validate.
  */
 export interface Strategy {
-  /** Checks types, drops what the schema does not know, and brings values into the form that is stored. May throw a 400. */
-  decode(object: JsonObject): Decoded
+  /** Checks types and drops what the schema does not know. Throws a 400 for a wrong type. */
+  decode(object: JsonObject, form: DecodeForm): Decoded
   applyDefaults(object: KubeObject): void
   prepareForCreate(object: KubeObject, context: WriteContext): void
   /** Restores what this endpoint may not write, and bumps the generation. */

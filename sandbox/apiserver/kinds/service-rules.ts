@@ -26,7 +26,6 @@ export function serviceRules(ips: ClusterIps): KindRules {
   const nodePorts = new Set<number>()
   return {
     name: serviceName,
-    blank: { spec: {}, status: { loadBalancer: {} } },
     returnsDeleted: true,
     newStatus: () => ({ loadBalancer: {} }),
     applyDefaults: applyServiceDefaults,
@@ -59,6 +58,7 @@ function applyServiceDefaults(service: KubeObject): void {
   }
   for (const port of objectsAt(spec, 'ports')) {
     setDefault(port, 'protocol', 'TCP')
+    if (port['targetPort'] === 0 || port['targetPort'] === '') delete port['targetPort']
     setDefault(port, 'targetPort', port['port'] ?? 0)
   }
   const type = stringAt(spec, 'type')

@@ -1,7 +1,6 @@
 /** Deployments, ReplicaSets and Jobs: defaults, what may change, and what is generated. */
 import { invalid, required, type FieldError } from '../field-error.ts'
 import {
-  clone,
   ensureObject,
   equal,
   isObject,
@@ -21,11 +20,8 @@ import type { KindRules } from './builtin-strategy.ts'
 import { applyPodSpecDefaults } from './pod-defaults.ts'
 import { validatePodTemplate } from './pod-validation.ts'
 
-const BLANK_TEMPLATE: JsonObject = { metadata: {}, spec: { containers: null } }
-
 export const deploymentRules: KindRules = {
   name: subdomainName,
-  blank: { spec: { selector: null, template: clone(BLANK_TEMPLATE), strategy: {} }, status: {} },
   generationOf: ['spec', 'annotations'],
   newStatus: () => ({}),
   applyDefaults(object) {
@@ -47,7 +43,6 @@ export const deploymentRules: KindRules = {
 
 export const replicaSetRules: KindRules = {
   name: subdomainName,
-  blank: { spec: { selector: null, template: clone(BLANK_TEMPLATE) }, status: { replicas: 0 } },
   generationOf: ['spec'],
   newStatus: () => ({ replicas: 0 }),
   applyDefaults(object) {
@@ -61,7 +56,6 @@ export const replicaSetRules: KindRules = {
 
 export const jobRules: KindRules = {
   name: subdomainName,
-  blank: { spec: { template: clone(BLANK_TEMPLATE) }, status: {} },
   generationOf: ['spec'],
   newStatus: () => ({}),
   orphansByDefault: true,

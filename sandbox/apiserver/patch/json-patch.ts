@@ -18,9 +18,7 @@ export function jsonPatch(target: JsonObject, patch: Json): JsonObject {
     if (!isObject(operation) || !('op' in operation)) throw badRequest('error decoding patch: invalid operation')
     const [error] = applyPatch(patched, [operation])
     if (error) {
-      throw new ApiError(422, 'Invalid', `the server rejected our request due to an error in our request`, {
-        causes: [{ message: error.message }],
-      })
+      throw new ApiError(422, 'Invalid', 'the server rejected our request due to an error in our request', {})
     }
   }
   return patched

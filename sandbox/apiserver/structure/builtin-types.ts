@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { JsonObject } from '../json.ts'
-import { UNTYPED, type FieldSlot, type FieldType, type ScalarName, type StructType } from './field-type.ts'
+import {
+  UNTYPED,
+  type FieldSlot,
+  type FieldType,
+  type ScalarName,
+  type StructType,
+  type WhenEmpty,
+} from './field-type.ts'
 
 interface CompactSlot {
   t: string
@@ -21,6 +28,7 @@ interface CompactStruct {
 /** The structures of built-in kinds by short name, e.g. `apps.v1.Deployment`. */
 export interface BuiltinTypes {
   struct(name: string): StructType
+  has(name: string): boolean
 }
 
 const SCALARS: Record<string, ScalarName> = {
@@ -33,6 +41,8 @@ const SCALARS: Record<string, ScalarName> = {
   t: 'time',
   y: 'bytes',
 }
+
+const WHEN_EMPTY: Record<string, WhenEmpty> = { '': 'dropped', '?': 'kept', '!': 'always' }
 
 /** Key fields that Kubernetes' schemas give a default, so that a list item without them has a name all the same. */
 const KEY_DEFAULTS: Record<string, JsonObject> = {
@@ -68,10 +78,14 @@ export function loadBuiltinTypes(): BuiltinTypes {
   }
 
   function slotOf(slot: CompactSlot): FieldSlot {
-    const type = typeOf(slot.t, slot)
-    if (!slot.p && !slot.m) return { type }
+    const [, number = '', empty = '', code = ''] = /^([\d.]*)([!?]?)(.+)$/.exec(slot.t) ?? []
     const strategies = slot.p ? slot.p.split(',') : []
-    return { type, patch: slot.m ? { strategies, mergeKey: slot.m } : { strategies } }
+    return {
+      type: typeOf(code, slot),
+      whenEmpty: WHEN_EMPTY[empty] ?? 'dropped',
+      wire: number === '' ? [] : number.split('.').map(Number),
+      ...(slot.p || slot.m ? { patch: slot.m ? { strategies, mergeKey: slot.m } : { strategies } } : {}),
+    }
   }
 
   function typeOf(code: string, slot?: CompactSlot): FieldType {
@@ -91,5 +105,5 @@ export function loadBuiltinTypes(): BuiltinTypes {
     return { kind: 'list', items: typeOf(items), list, keys: slot?.k ?? [], keyDefaults: KEY_DEFAULTS[items] ?? {} }
   }
 
-  return { struct }
+  return { struct, has: (name) => types[name] !== undefined }
 }

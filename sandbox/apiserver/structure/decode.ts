@@ -4,9 +4,9 @@
  */
 import { isObject, textOf, type Json, type JsonObject } from '../json.ts'
 import { canonicalQuantity } from '../quantity.ts'
-import { isOmittedWhenEmpty } from './omit-empty.ts'
 import {
   effectiveType,
+  type FieldSlot,
   type FieldType,
   type ListType,
   type MapType,
@@ -23,41 +23,71 @@ export interface DecodeResult {
   readonly unknown: readonly string[]
 }
 
+/**
+ * `stored` brings values into the form that Go writes: empty ones vanish or appear, quantities are canonical. `as sent` only checks types
+ * and drops unknown fields, for configurations to apply, whose fields count just as they were sent.
+ */
+export type DecodeForm = 'stored' | 'as sent'
+
 interface Position {
   readonly path: string
   /** Name of the Go struct and field for messages, e.g. `DeploymentSpec.spec.replicas`. */
   readonly owner: string
   readonly unknown: string[]
+  readonly form: DecodeForm
 }
 
 /** Decodes an object by its structure. Throws TypeMismatch. */
-export function decodeStruct(object: JsonObject, type: StructType): DecodeResult {
+export function decodeStruct(object: JsonObject, type: StructType, form: DecodeForm = 'stored'): DecodeResult {
   const unknown: string[] = []
-  const value = decodeFields(object, type, { path: '', owner: '', unknown })
+  const value = decodeFields(object, type, { path: '', owner: '', unknown, form })
   return { value, unknown }
 }
 
 function decodeFields(object: JsonObject, type: StructType, at: Position): JsonObject {
   const decoded: JsonObject = {}
+  const owner = type.name.split('.').at(-1) ?? ''
   for (const [field, value] of Object.entries(object)) {
     const path = at.path ? `${at.path}.${field}` : field
     const slot = type.fields.get(field)
-    if (!slot) {
-      at.unknown.push(path)
-      continue
-    }
-    if (value === null) continue
-    const owner = type.name.split('.').at(-1) ?? ''
-    const result = decodeValue(value, slot.type, { path, owner, unknown: at.unknown })
-    if (!isEmptyIn(type, field, result, slot.type)) decoded[field] = result
+    if (!slot) at.unknown.push(path)
+    else if (value !== null) {
+      const result = decodeValue(value, slot.type, { ...at, path, owner })
+      if (at.form === 'as sent' || !vanishes(result, slot)) decoded[field] = result
+    } else if (at.form === 'as sent') decoded[field] = null
+  }
+  return at.form === 'stored' ? withFieldsThatAreAlwaysThere(decoded, type) : decoded
+}
+
+function vanishes(value: Json, slot: FieldSlot): boolean {
+  if (slot.whenEmpty !== 'dropped') return false
+  if (Array.isArray(value)) return value.length === 0
+  if (isObject(value)) return slot.type.kind === 'map' && Object.keys(value).length === 0
+  return value === '' || value === 0 || value === false
+}
+
+function withFieldsThatAreAlwaysThere(decoded: JsonObject, type: StructType): JsonObject {
+  for (const [field, slot] of type.fields) {
+    if (slot.whenEmpty === 'always' && decoded[field] === undefined) decoded[field] = zeroOf(slot.type)
   }
   return decoded
 }
 
-function isEmptyIn(owner: StructType, field: string, value: Json, type: FieldType): boolean {
-  if (Array.isArray(value)) return value.length === 0 && !owner.required.includes(field)
-  if (type.kind === 'map' && isObject(value)) return Object.keys(value).length === 0
-  return (value === '' || value === 0 || value === false) && isOmittedWhenEmpty(owner, field, value)
+const ZERO_SCALARS: Readonly<Record<ScalarName, Json>> = {
+  string: '',
+  bytes: null,
+  time: null,
+  boolean: false,
+  integer: 0,
+  number: 0,
+  'int-or-string': 0,
+  quantity: '0',
+}
+
+/** What Go writes for a field that nobody set. */
+export function zeroOf(type: FieldType): Json {
+  if (type.kind === 'scalar') return ZERO_SCALARS[type.scalar]
+  return type.kind === 'struct' ? withFieldsThatAreAlwaysThere({}, type) : null
 }
 
 function decodeValue(value: Json, type: FieldType, at: Position): Json {
@@ -117,7 +147,7 @@ function decodeScalar(value: Json, scalar: ScalarName, at: Position): Json {
   const { fits, goType } = SCALAR_CHECKS[scalar]
   if (!fits(value)) throw mismatch(value, at, goType)
   if (scalar === 'time') return decodeTime(textOf(value))
-  return scalar === 'quantity' ? decodeQuantity(value) : value
+  return scalar === 'quantity' && at.form === 'stored' ? decodeQuantity(value) : value
 }
 
 function decodeTime(value: string): string {

@@ -46,8 +46,14 @@ export interface UntypedType {
 
 export type FieldType = ScalarType | StructType | MapType | ListType | UntypedType
 
+/** What becomes of an empty value in a Go struct: it vanishes, it is kept when it was set, or it is always there. */
+export type WhenEmpty = 'dropped' | 'kept' | 'always'
+
 export interface FieldSlot {
   readonly type: FieldType
+  readonly whenEmpty?: WhenEmpty
+  /** Protobuf field numbers that lead to the field: two of them where a message is embedded. */
+  readonly wire?: readonly number[]
   /** Strategic merge patch: how a list or struct of this field is patched. */
   readonly patch?: { readonly strategies: readonly string[]; readonly mergeKey?: string }
 }
