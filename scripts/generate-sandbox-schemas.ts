@@ -71,7 +71,9 @@ if (!definitionsPath || !release) {
 const parsed = JSON.parse(readFileSync(definitionsPath, 'utf8')) as { $defs: Record<string, SourceSchema> }
 const definitions = new Map(Object.entries(parsed.$defs).map(([name, schema]) => [shortName(name), schema]))
 const goFacts = join(import.meta.dirname, '../sandbox/apiserver/schemas/go-facts')
-const facts = JSON.parse(execFileSync('go', ['run', '.'], { cwd: goFacts, encoding: 'utf8' })) as Record<string, Record<string, GoFact>>
+const facts = JSON.parse(
+  execFileSync(process.env['GO'] ?? 'go', ['run', '.'], { cwd: goFacts, encoding: 'utf8' }),
+) as Record<string, Record<string, GoFact>>
 const types: Record<string, { f: Record<string, CompactField>; r?: string[]; a?: 1 }> = {}
 for (const root of ROOTS) addType(root)
 
@@ -98,7 +100,8 @@ function addType(name: string): void {
     ...(schema.required ? { r: schema.required } : {}),
     ...(schema['x-kubernetes-map-type'] === 'atomic' ? { a: 1 as const } : {}),
   }
-  for (const [field, of] of Object.entries(schema.properties ?? {})) fields[field] = compactField(of, facts[name]?.[field])
+  for (const [field, of] of Object.entries(schema.properties ?? {}))
+    fields[field] = compactField(of, facts[name]?.[field])
 }
 
 function compactField(schema: SourceSchema, fact: GoFact | undefined): CompactField {

@@ -100,14 +100,9 @@ export function methodNotAllowed(
   return new ApiError(405, 'MethodNotAllowed', message, {})
 }
 
-export function notAcceptable(): ApiError {
-  const types = 'application/json'
-  return new ApiError(406, 'NotAcceptable', `only the following media types are accepted: ${types}`)
-}
-
-export function unsupportedMediaType(received: string, accepted: readonly string[]): ApiError {
+export function unsupportedMediaType(accepted: readonly string[]): ApiError {
   const message = `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`
-  return new ApiError(415, 'UnsupportedMediaType', received ? message : message, {})
+  return new ApiError(415, 'UnsupportedMediaType', message, {})
 }
 
 export function tooLarge(limitBytes: number): ApiError {

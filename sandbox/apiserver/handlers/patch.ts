@@ -38,11 +38,11 @@ export function patcherOf(request: ApiRequest): (live: KubeObject) => JsonObject
     case STRATEGIC: {
       const document = parseObject(request.body, request.mediaType)
       const { custom, structure } = request.type
-      if (custom) throw unsupportedMediaType(request.mediaType, [JSON_PATCH, MERGE_PATCH, APPLY])
+      if (custom) throw unsupportedMediaType([JSON_PATCH, MERGE_PATCH, APPLY])
       return (live) => strategicMergePatch(live, document, request.subresource === 'scale' ? UNTYPED : structure)
     }
     default:
-      throw unsupportedMediaType(request.mediaType, [JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY])
+      throw unsupportedMediaType([JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY])
   }
 }
 

@@ -45,11 +45,7 @@ export function parseDocument(body: Buffer, mediaType: string): Json {
     case 'application/apply-patch+yaml':
       return text.trimStart().startsWith('{') ? parseJson(text) : parseYaml(text)
     default:
-      throw unsupportedMediaType(mediaType, [
-        'application/json',
-        'application/yaml',
-        'application/vnd.kubernetes.protobuf',
-      ])
+      throw unsupportedMediaType(['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'])
   }
 }
 
