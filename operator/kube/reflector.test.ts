@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { createClient } from './client.ts'
 import { answerJson, answerStatus, eventually, startFakeServer, type FakeServer } from './fake-server.ts'
+import { systemClock, type Clock } from './clock.ts'
 import type { Log } from './log.ts'
 import { createReflector, type Reflector, type ReflectorOptions } from './reflector.ts'
 import type { KubeObject } from './resource.ts'
@@ -325,6 +326,24 @@ describe('what happens to a watch', () => {
     things.watches.clear() // The server forgets the watch, and the connection stays.
     things.put('a', '2')
     await eventually('the change', () => reflector.store.get({ namespace: 'ns', name: 'a' })?.spec?.text === '2')
+  })
+
+  test('a quiet resource is no dead connection: after the initial state the long silence is allowed', async () => {
+    const { things, server } = await serve()
+    things.put('a', '1')
+    const pending = new Set<number>()
+    const after: Clock['after'] = (delayMs, callback) => {
+      pending.add(delayMs)
+      const cancel = systemClock.after(delayMs, callback)
+      return () => {
+        pending.delete(delayMs)
+        cancel()
+      }
+    }
+    const { reflector } = reflect(server, { clock: { ...systemClock, after }, tuning: { idleMs: 50_000 } })
+    await reflector.synced
+    await eventually('the long watchdog', () => pending.has(50_000))
+    expect([...pending]).toEqual([50_000])
   })
 
   test('characters and events may be cut anywhere', async () => {
