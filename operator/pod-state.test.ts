@@ -100,6 +100,10 @@ describe('a resolve container', () => {
     ['nothing', undefined],
     ['nonsense', 'panic!'],
     ['something else', '{"a":1}'],
+    [
+      'that all is well, with a digest that is none',
+      '{"ok":true,"uri":"file:///m","sha256":"; rm -rf /","contract":{}}',
+    ],
   ])('that says %s was interrupted, and may be tried again', (_name, message) => {
     expect(ended({ exitCode: 137, reason: 'OOMKilled', message })).toMatchObject({
       ok: false,

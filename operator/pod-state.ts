@@ -73,11 +73,27 @@ export function resolveResultOf(pod: V1Pod): ResolveResult | undefined {
     message: `the resolve container ended (${terminated.reason ?? 'Error'}, exit code ${terminated.exitCode}) without saying why; see the logs of pod ${pod.metadata?.name ?? ''}`,
   }
   try {
-    const said = JSON.parse(terminated.message ?? '') as Partial<ResolveResult>
-    return said.ok === true || said.ok === false ? (said as ResolveResult) : interrupted
+    const said = JSON.parse(terminated.message ?? '') as Readonly<Record<string, unknown>> | null
+    return isResolveResult(said) ? said : interrupted
   } catch {
     return interrupted
   }
+}
+
+/** The container may be a user's image, so what decides anything is checked: a digest ends in pods' arguments. */
+function isResolveResult(said: unknown): said is ResolveResult {
+  if (typeof said !== 'object' || said === null) return false
+  const { ok, uri, sha256, contract, reason, message } = said as Readonly<Record<string, unknown>>
+  if (ok === false) return typeof reason === 'string' && typeof message === 'string'
+  const isDigest = typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256)
+  return (
+    ok === true &&
+    isDigest &&
+    typeof uri === 'string' &&
+    uri !== '' &&
+    typeof contract === 'object' &&
+    contract !== null
+  )
 }
 
 /** Times are strings as the API server sends them, whatever the types of the client say. */

@@ -342,7 +342,7 @@ export interface ModelDeploymentSpec {
      */
     onFailure?: 'Rollback' | 'Pause'
     /**
-     * How long a rollout may go without progress (a step taken, a pod ready), for example 30m. Time that a person holds it does not count.
+     * How long a rollout may go without progress (a phase or a step begun, a plan taken up), for example 30m. Holds, and time that a person holds it, do not count.
      */
     progressDeadline?: string
     /**

@@ -317,6 +317,33 @@ test('a replaced revision stays warm for the delay, relays to its successor, and
   expect(world.replicasOf(named('good'))).toBeUndefined()
 })
 
+test('a status that was taken away starts anew, with plans that the pods do not take for old ones', () => {
+  const world = settled('good')
+  world.setSpec(specOf('better'))
+  settle(world)
+  const highest = Math.max(...world.pods.map((pod) => pod.planId))
+  const { status: _lost, ...rest } = world.resource
+  world.resource = rest
+  settle(world)
+  world.setSpec(specOf('good'))
+  settle(world)
+  expect(world.serves).toBe(named('good'))
+  expect(Math.max(...world.pods.map((pod) => pod.planId))).toBeGreaterThan(highest)
+})
+
+test('a plan that a replaced revision has not taken up is nudged again and again', () => {
+  const world = settled('good')
+  world.setSpec(specOf('better'))
+  for (let round = 0; world.serves !== named('better') && round < 200; round += 1) settle(world, { rounds: 1 })
+  const values = new Set<string>()
+  for (let look = 0; look < 3; look += 1) {
+    world.now += 5000
+    for (const pod of world.pods) pod.planId = 1
+    for (const nudge of plan(world.observe(), SETTINGS, world.now).nudges) values.add(nudge.value)
+  }
+  expect(values.size).toBe(3)
+})
+
 test('nothing is written when nothing happens', () => {
   const world = settled('good')
   const first = plan(world.observe(), SETTINGS, world.now)

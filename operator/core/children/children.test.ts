@@ -36,6 +36,18 @@ describe('a pod', () => {
     }
   })
 
+  test('is given a URI as it is, though the kubelet expands $(NAME) in arguments', () => {
+    const input = {
+      owner: owner({ model }),
+      revision: 'm-1a2b3c4d5e',
+      image: 'server:1',
+      uri: 'https://x/$(HOME).onnx',
+      sha256: 'ab',
+    }
+    const { spec } = podTemplate(input) as unknown as PodLike
+    expect(spec.initContainers[0]?.args).toContain('--uri=https://x/$$(HOME).onnx')
+  })
+
   test('has longer to end than it drains', () => {
     const { spec } = rendered({ model, server: { drainSeconds: 100 } }) as unknown as PodLike
     expect(spec.terminationGracePeriodSeconds).toBeGreaterThan(100)

@@ -1,9 +1,9 @@
 import { candidateOf, type Retiring, type State } from '../state.ts'
 import { fixedReplicas } from '../policy.ts'
-import { workloadOf, type Observation, type ResolveSeen } from '../observation.ts'
+import { workloadOf, type Observation, type PodSeen, type ResolveSeen } from '../observation.ts'
 import type { RevisionName } from '../revision.ts'
 import type { Instant } from '../instant.ts'
-import { NUDGE_INTERVAL_MS, nudgeValue, unacknowledged } from '../rollout/acknowledgement.ts'
+import { nudgeValue, unacknowledged } from '../rollout/acknowledgement.ts'
 import { fullSize } from '../rollout/situation.ts'
 import type { KubeObject } from './object.ts'
 import { resolveJob, resolveJobName } from './resolve-job.ts'
@@ -58,20 +58,21 @@ export function childrenOf(state: State, seen: Observation, settings: ChildrenSe
 /** Nudges for pods that have not taken up the plan; none for a pod that was nudged with this value already. */
 export function nudgesOf(state: State, seen: Observation, now: Instant): Nudge[] {
   const { rollout } = state
-  const plannedAt =
-    rollout.phase === 'Shifting' && rollout.acknowledgedAt === undefined
-      ? rollout.since
-      : rollout.phase === 'RollingBack'
-        ? rollout.since
-        : undefined
-  const waiting = plannedAt === undefined ? retiringLate(state, seen) : unacknowledged(state, seen, plannedAt)
-  const value = nudgeValue(state.plan.id, plannedAt ?? Math.floor(now / NUDGE_INTERVAL_MS) * NUDGE_INTERVAL_MS, now)
+  const isAwaited =
+    rollout.phase === 'RollingBack' || (rollout.phase === 'Shifting' && rollout.acknowledgedAt === undefined)
+  const waiting = isAwaited ? unacknowledged(state, seen, rollout.since) : lateAfterSwitch(state, seen)
+  const value = nudgeValue(state.plan.id, isAwaited ? rollout.since : 0, now)
   return waiting.filter((pod) => pod.nudge !== value).map((pod) => ({ pod: pod.name, value }))
 }
 
-/** A replaced revision's pods must learn that they were replaced: until then they answer users with the old model. */
-function retiringLate(state: State, seen: Observation) {
-  const pods = state.retiring.flatMap((old) => workloadOf(seen, old.revision).pods)
+/**
+ * After a switch the replaced revision must learn that it was replaced, or it answers users with the old model; and a revision
+ * that was replaced once and serves again (an undo) must learn that it no longer relays everything.
+ */
+function lateAfterSwitch(state: State, seen: Observation): readonly PodSeen[] {
+  if (state.retiring.length === 0) return []
+  const revisions = [state.stable, ...state.retiring.map((old) => old.revision)]
+  const pods = revisions.flatMap((revision) => workloadOf(seen, revision).pods)
   return pods.filter((pod) => pod.ready && pod.evidence !== undefined && pod.evidence.planId < state.plan.id)
 }
 

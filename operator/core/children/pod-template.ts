@@ -135,7 +135,7 @@ function fetchContainer({ image, args, resources }: FetchInput) {
   return {
     name: FETCH_CONTAINER,
     image,
-    args: ['fetch', ...args, `--out=${MODEL_FILE}`],
+    args: ['fetch', ...args, `--out=${MODEL_FILE}`].map(literal),
     env: [{ name: 'TMPDIR', value: TMP_DIR }],
     resources: resources ?? DEFAULT_RESOURCES,
     ...CONTAINER_HARDENING,
@@ -178,6 +178,11 @@ function serverContainer({ owner, revision, image }: TemplateInput, server: Serv
       { name: 'tmp', mountPath: TMP_DIR },
     ],
   }
+}
+
+/** The kubelet expands `$(NAME)` in arguments; a URI that has such a thing means it literally. */
+function literal(argument: string): string {
+  return argument.replaceAll('$(', () => '$$(')
 }
 
 function probe(path: string, timing: Readonly<Record<string, number>>) {

@@ -4,7 +4,7 @@ import type { Instant } from '../instant.ts'
 import type { State } from '../state.ts'
 
 /** The nudge is repeated this often with a new value: the kubelet may hear it before it hears of the new ConfigMap. */
-export const NUDGE_INTERVAL_MS = 5000
+const NUDGE_INTERVAL_MS = 5000
 /** A pod that has not acknowledged a plan by then is named in a Stalled condition. */
 export const ACKNOWLEDGE_DEADLINE_MS = 60_000
 /** A rollback waits at most this long for stable's pods before it takes the candidate away; they fall back to themselves anyway. */

@@ -85,7 +85,7 @@ export function candidateHealth(
     revision,
     workload: workloadOf(seen, revision),
     wantedPods,
-    since: rollout.startedAt,
+    since: Math.floor(rollout.startedAt / 1000) * 1000, // Kubernetes' times have whole seconds.
     sha256: seen.records.get(revision)?.sha256,
   }
   for (const check of checks) {

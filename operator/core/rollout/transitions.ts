@@ -144,13 +144,22 @@ export function withoutHold(state: State): State {
   return rest
 }
 
+/**
+ * Law: an id is greater than every id that a pod has taken up, as pods ignore older ones. Status knows the greatest one, unless
+ * somebody took status away; then the pods still do.
+ */
+function nextPlanId(state: State, at: Situation): number {
+  const pods = [...at.seen.workloads.values()].flatMap((workload) => workload.pods)
+  return 1 + Math.max(state.plan.id, ...pods.map((pod) => pod.evidence?.planId ?? 0))
+}
+
 function planFor(
   state: State,
   at: Situation,
   share?: { readonly candidate: RevisionName; readonly percent: number },
 ): TrafficPlan {
   return {
-    id: state.plan.id + 1,
+    id: nextPlanId(state, at),
     ...(state.stable !== undefined && { stable: state.stable }),
     ...(share !== undefined && { candidate: share.candidate }),
     weightPermille: (share?.percent ?? 0) * 10,
