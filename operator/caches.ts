@@ -1,4 +1,4 @@
-import type { V1Pod } from '@kubernetes/client-node'
+import type { V1EndpointSlice, V1Pod } from '@kubernetes/client-node'
 import { GROUP, KIND, VERSION, type ModelDeployment } from './api/resource.ts'
 import { MANAGED_BY, NAME_LABEL } from './core/children/object.ts'
 import type { Client } from './kube/client.ts'
@@ -9,6 +9,7 @@ import {
   CONFIG_MAP,
   CONTROLLER_REVISION,
   DEPLOYMENT,
+  ENDPOINT_SLICE,
   HORIZONTAL_POD_AUTOSCALER,
   JOB,
   POD,
@@ -42,6 +43,8 @@ export interface Caches {
   owned<K extends OwnedKind>(kind: K, key: Key): readonly OwnedObject<K>[]
   /** Pods of its revisions and of its resolve Jobs. */
   pods(key: Key): readonly V1Pod[]
+  /** Of its Services; Kubernetes gives them the labels of their Service. */
+  endpointSlices(key: Key): readonly V1EndpointSlice[]
   start(): void
   stop(): Promise<void>
   readonly synced: Promise<void>
@@ -85,20 +88,27 @@ export function createCaches(options: CachesOptions): Caches {
       ...(prune !== undefined && { prune }),
     })
   const pods = children(POD, prunePod)
+  const endpointSlices = children(ENDPOINT_SLICE, withoutManagedFields)
   const owned = Object.fromEntries(
     OWNED_KINDS.map((kind) => [kind, children<KubeObject>(OWNED_RESOURCES[kind])]),
   ) as Record<OwnedKind, Reflector<KubeObject>>
-  const all: readonly Reflector<never>[] = [modelDeployments, pods, ...Object.values(owned)] as never
+  const all: readonly Reflector<never>[] = [modelDeployments, pods, endpointSlices, ...Object.values(owned)] as never
   const tellOwner = ({ object }: { object: KubeObject }) => onChange(keyOfOwner(object))
   modelDeployments.store.subscribe(({ object }) =>
     onChange({ namespace: object.metadata.namespace, name: object.metadata.name }),
   )
-  for (const reflector of [pods as Reflector<KubeObject>, ...Object.values(owned)]) reflector.store.subscribe(tellOwner)
+  for (const reflector of [
+    pods as Reflector<KubeObject>,
+    endpointSlices as Reflector<KubeObject>,
+    ...Object.values(owned),
+  ])
+    reflector.store.subscribe(tellOwner)
   return {
     modelDeployment: (key) => modelDeployments.store.get(key),
     owned: <K extends OwnedKind>(kind: K, key: Key) =>
       owned[kind].store.byIndex(BY_OWNER, textOf(key)) as readonly OwnedObject<K>[],
     pods: (key) => pods.store.byIndex(BY_OWNER, textOf(key)),
+    endpointSlices: (key) => endpointSlices.store.byIndex(BY_OWNER, textOf(key)),
     start: () => all.forEach((reflector) => reflector.start()),
     stop: async () => {
       await Promise.all(all.map((reflector) => reflector.stop()))

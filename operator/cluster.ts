@@ -23,6 +23,7 @@ export function createCluster({ client, caches, writer, recorder }: ClusterOptio
       jobs: caches.owned('Job', metadata),
       controllerRevisions: caches.owned('ControllerRevision', metadata),
       pods: caches.pods(metadata),
+      endpointSlices: caches.endpointSlices(metadata),
     }),
     commitStatus: (resource, status) => commitStatus(client, resource, status),
     makeChildren: (owner, children) => writer.make(owner, children),

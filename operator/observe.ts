@@ -1,4 +1,11 @@
-import type { V1ControllerRevision, V1Deployment, V1Job, V1Pod, V1Service } from '@kubernetes/client-node'
+import type {
+  V1ControllerRevision,
+  V1Deployment,
+  V1EndpointSlice,
+  V1Job,
+  V1Pod,
+  V1Service,
+} from '@kubernetes/client-node'
 import type { Evidence } from '../protocol/evidence.ts'
 import type { ModelDeployment } from './api/resource.ts'
 import { RESOLVE_LABEL, REVISION_LABEL, SERVER_PORT } from './core/children/object.ts'
@@ -19,6 +26,7 @@ export interface CachedChildren {
   readonly services: readonly V1Service[]
   readonly jobs: readonly V1Job[]
   readonly pods: readonly V1Pod[]
+  readonly endpointSlices: readonly V1EndpointSlice[]
   readonly controllerRevisions: readonly V1ControllerRevision[]
 }
 
@@ -62,10 +70,20 @@ export async function observe(
     records: recordsOf(children.controllerRevisions),
     workloads,
     resolves: resolvesOf(children),
+    reached: reachedBy(resource.metadata.name, children.endpointSlices),
     applyProblems: memory.applyProblems,
     ...(traffic !== undefined && { traffic }),
   }
   return { observation, readings }
+}
+
+/** Names of the pods behind a Service that get new connections. */
+function reachedBy(service: string, slices: readonly V1EndpointSlice[]): ReadonlySet<string> {
+  const own = slices.filter((slice) => slice.metadata?.labels?.['kubernetes.io/service-name'] === service)
+  const endpoints = own
+    .flatMap((slice) => slice.endpoints ?? [])
+    .filter((endpoint) => endpoint.conditions?.ready !== false)
+  return new Set(endpoints.flatMap((endpoint) => endpoint.targetRef?.name ?? []))
 }
 
 function targetOf(pod: V1Pod) {

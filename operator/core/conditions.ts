@@ -87,7 +87,7 @@ function lateAcknowledgement(state: State, { seen, now }: Situation): string | u
 
 function readyAnswer({ state, situation }: Outlook, stalled: Answer): Answer {
   const { seen, desired } = situation
-  const ready = readyPods(workloadOf(seen, state.stable)).length
+  const ready = reachedPods(state, seen)
   if (stalled.status === 'True') return no(stalled.reason, stalled.message)
   if (state.rollout.phase !== 'Idle') return no(state.rollout.phase, progress(state, situation))
   if (state.stable !== desired || state.stable === undefined)
@@ -96,7 +96,7 @@ function readyAnswer({ state, situation }: Outlook, stalled: Answer): Answer {
     const scaledToZero = workloadOf(seen, state.stable).desiredReplicas === 0
     return scaledToZero
       ? no('ScaledToZero', 'no replicas are asked for')
-      : no('Unavailable', `no pod of ${describeRevision(desired, seen)} is ready${podProblem(state, seen)}`)
+      : no('Unavailable', `no pod of ${describeRevision(desired, seen)} answers${podProblem(state, seen)}`)
   }
   return yes('Serving', `${describeRevision(desired, seen)} serves`)
 }
@@ -111,11 +111,11 @@ function reconcilingAnswer({ state, situation }: Outlook, ready: Answer, stalled
 function availableAnswer({ state, situation }: Outlook): Answer {
   const { seen } = situation
   if (state.stable === undefined) return no('NoStableRevision', 'no revision was promoted yet')
-  const ready = readyPods(workloadOf(seen, state.stable)).length
+  const ready = reachedPods(state, seen)
   const name = describeRevision(state.stable, seen)
   return ready > 0
     ? yes('StableServes', `${name} answers users`)
-    : no('NoReadyPods', `no pod of ${name} is ready${podProblem(state, seen)}`)
+    : no('NoReadyPods', `no pod of ${name} answers${podProblem(state, seen)}`)
 }
 
 function progressingAnswer({ state, situation }: Outlook, stalled: Answer): Answer {
@@ -123,6 +123,11 @@ function progressingAnswer({ state, situation }: Outlook, stalled: Answer): Answ
   if (stalled.status === 'True') return no(stalled.reason, stalled.message)
   const [last] = state.history
   return last === undefined ? no('NoRollout', 'no rollout is under way') : no(last.outcome, last.reason)
+}
+
+/** Pods that answer users: ready is not enough, the Service must send requests there. Status is written before the Service moves. */
+function reachedPods(state: State, seen: Observation): number {
+  return readyPods(workloadOf(seen, state.stable)).filter((pod) => seen.reached.has(pod.name)).length
 }
 
 /** What a rollout is doing and waiting for, in one sentence. */
@@ -150,8 +155,11 @@ function preparationMessage(state: State, rollout: ActiveRollout, situation: Sit
 }
 
 function podProblem(state: State, seen: Observation): string {
-  const pod = workloadOf(seen, state.stable).pods.find((each) => each.problem !== undefined)
-  return pod === undefined ? '' : `; pod ${pod.name}: ${pod.problem ?? ''}`
+  const workload = workloadOf(seen, state.stable)
+  const pod = workload.pods.find((each) => each.problem !== undefined)
+  if (pod !== undefined) return `; pod ${pod.name}: ${pod.problem ?? ''}`
+  const isOnItsWay = readyPods(workload).length > 0
+  return isOnItsWay ? `; the pods are ready, Service ${seen.resource.metadata.name} does not reach them yet` : ''
 }
 
 function applyProblemsOf(seen: Observation): string {

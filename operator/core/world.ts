@@ -113,6 +113,7 @@ export class World {
       records: new Map(records.map((record) => [record.revision, record])),
       workloads: new Map([...revisions].map((revision) => [revision, this.#workload(revision)])),
       resolves: this.#resolves(),
+      reached: new Set(this.pods.filter((pod) => pod.revision === this.serves && pod.ready).map((pod) => pod.name)),
       applyProblems: [],
       ...(plan?.candidate !== undefined && {
         traffic: {
