@@ -317,6 +317,37 @@ test('a replaced revision stays warm for the delay, relays to its successor, and
   expect(world.replicasOf(named('good'))).toBeUndefined()
 })
 
+test('a plan that a pod does not take up starts no clock, and after a minute status names the pod', () => {
+  const world = settled('good')
+  world.plansArrive = false
+  world.setSpec(specOf('better'))
+  settle(world, { rounds: 30 })
+  expect(world.resource.status?.rollout).toMatchObject({ phase: 'Shifting', step: 0 })
+  expect(conditionOf(world, 'Stalled')).toMatchObject({ status: 'False' })
+  settle(world, { rounds: 60 })
+  expect(world.resource.status?.rollout?.acknowledgedAt).toBeUndefined()
+  expect(conditionOf(world, 'Stalled')).toMatchObject({ status: 'True', reason: 'PlanNotAcknowledged' })
+  expect(conditionOf(world, 'Stalled')?.message).toContain(`pod ${named('good')}-1`)
+  world.plansArrive = true
+  settle(world)
+  expect(world.serves).toBe(named('better'))
+})
+
+test('a pod of stable that comes after the plan does not hold up its acknowledgement', () => {
+  const world = settled('good')
+  world.plansArrive = false
+  world.setSpec(specOf('better'))
+  settle(world, { rounds: 10 })
+  const planned = Date.parse(world.resource.status?.rollout?.since ?? '')
+  const planId = world.resource.status?.plan?.id ?? 0
+  const [late, ...others] = world.pods.filter((pod) => pod.revision === named('good'))
+  for (const pod of others) pod.planId = planId
+  if (late !== undefined) late.readyChangedAt = planned + 1
+  settle(world, { rounds: 1 })
+  expect(late?.planId).toBeLessThan(planId)
+  expect(world.resource.status?.rollout?.acknowledgedAt).toBeDefined()
+})
+
 test('a status that was taken away starts anew, with plans that the pods do not take for old ones', () => {
   const world = settled('good')
   world.setSpec(specOf('better'))

@@ -58,6 +58,8 @@ export class World {
   /** Requests of users that nobody could answer, once anybody could. */
   unanswered = 0
   writes = 0
+  /** False while ConfigMaps do not reach the pods. */
+  plansArrive = true
   readonly behaviours: (uri: string) => Behaviour
   #podNumber = 0
   #everServed = false
@@ -239,7 +241,7 @@ export class World {
   }
 
   #deliverPlans(): void {
-    for (const pod of this.pods) {
+    for (const pod of this.plansArrive ? this.pods : []) {
       const file = this.#planFile(pod.revision)
       if (file === undefined || file.id <= pod.planId) continue
       pod.planId = file.id
