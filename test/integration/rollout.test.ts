@@ -299,6 +299,19 @@ describe('what a person gets wrong', () => {
   })
 })
 
+/** The replaced revision loses its autoscaler and keeps its size: clients may still reach it. */
+async function promoteAndKeepWarm(name: string, { stable, candidate }: ModelDeploymentStatus, size: number) {
+  const [old, next] = [stable?.revision ?? '', candidate?.revision ?? '']
+  await place.act(name, { id: '1', verb: 'promote', revision: next })
+  await place.until(name, 'the promotion', (seen) => seen.stable?.revision === next && isReady(seen))
+  await eventually("the replaced revision's autoscaler to be gone", async () => {
+    const autoscalers = await owned(HORIZONTAL_POD_AUTOSCALER, name)
+    return autoscalers.some((each) => each.metadata?.name === old) ? undefined : true
+  })
+  const warm = await place.client.get(DEPLOYMENT, { namespace: NAMESPACE, name: old })
+  expect(warm.spec?.replicas).toBe(size)
+}
+
 describe('a ModelDeployment', () => {
   test('with autoscaling keeps stable from shrinking during a rollout and brings the candidate to its size', async () => {
     const { scaling: _fixed, ...base } = slow('v1')
@@ -316,6 +329,8 @@ describe('a ModelDeployment', () => {
     const of = (revision?: string) => hpas.find((hpa) => hpa.metadata?.name === revision)
     expect(of(status.stable?.revision)?.spec?.behavior?.scaleDown?.selectPolicy).toBe('Disabled')
     expect(of(status.candidate?.revision)?.spec?.minReplicas).toBe(size)
+
+    await promoteAndKeepWarm('scaled', status, size)
   })
 
   test('that is deleted takes everything with it', async () => {

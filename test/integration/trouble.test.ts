@@ -6,7 +6,16 @@ import { nameOf } from '../../operator/kube/resource.ts'
 import { LEASE, POD } from '../../operator/kube/resources.ts'
 import { startOperator } from '../../operator/operator.ts'
 import type { Fault, RequestFacts } from '../../sandbox/apiserver/http/faults.ts'
-import { createPlace, eventually, exampleModel, isReady, NAMESPACE, SERVER_IMAGE, type Place } from './place.ts'
+import {
+  conditionOf,
+  createPlace,
+  eventually,
+  exampleModel,
+  isReady,
+  NAMESPACE,
+  SERVER_IMAGE,
+  type Place,
+} from './place.ts'
 
 jest.setTimeout(120_000)
 
@@ -81,6 +90,9 @@ describe('the operator', () => {
     const waiting = (await place.read('unheard')).status
     expect(waiting?.rollout).toMatchObject({ phase: 'Shifting', step: 0 })
     expect(waiting?.rollout?.acknowledgedAt).toBeUndefined()
+    const isStuck = (status: ModelDeploymentStatus) => conditionOf(status, 'Stalled')?.reason === 'PlanNotAcknowledged'
+    const stuck = await place.until('unheard', 'the pod to be named', isStuck, 90)
+    expect(conditionOf(stuck, 'Stalled')?.message).toContain(`pod ${stuck.stable?.revision ?? ''}-`)
     disturb = () => undefined
     await place.until('unheard', 'v2 to serve', serves('v2'), 90)
   })
