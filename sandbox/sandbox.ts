@@ -63,8 +63,12 @@ export interface Sandbox {
   close(): Promise<void>
 }
 
-const SERVER_IMAGE = 'penstock/server:dev'
-const SERVER_PROGRAM = [process.execPath, join(import.meta.dirname, '../server-image/main.ts')]
+export const SERVER_IMAGE = 'penstock/server:dev'
+/** What the server image runs here. */
+export const SERVER_PROGRAM: readonly string[] = [
+  process.execPath,
+  join(import.meta.dirname, '../server-image/main.ts'),
+]
 const NODE_NAME = 'sandbox'
 const API_PORT = 6443
 const MAX_BACKOFF_MS = 300_000
@@ -180,7 +184,8 @@ function controllerOptions({ crashBackoffSeconds, autoscalerIntervalSeconds }: S
   }
 }
 
-async function serviceAddress(proxy: ServiceProxy, namespace: string, name: string): Promise<Address> {
+/** Where a Service's first port can be reached. @throws Error when it cannot, for 10 seconds */
+export async function serviceAddress(proxy: ServiceProxy, namespace: string, name: string): Promise<Address> {
   const deadline = performance.now() + SERVED_WITHIN_MS
   for (;;) {
     const [host, port] = proxy.addressOf(namespace, name)?.split(':') ?? []

@@ -19,6 +19,8 @@ import type { AddressAllocator } from './addresses.ts'
 import { assertUsable } from './addresses.ts'
 import { ProcessLedger } from './container/process-ledger.ts'
 import { createEventRecorder } from './events.ts'
+import { startLogServer } from './log-server.ts'
+import type { LogServerOptions } from './log-server.ts'
 import { DEFAULT_TIMING } from './node-context.ts'
 import type { KubeletTiming, NodeContext } from './node-context.ts'
 import { nodeLabels, registerNode, renewNodeLease } from './node-object.ts'
@@ -49,6 +51,8 @@ export interface KubeletOptions {
   readonly schedule?: boolean
   /** Renew the node's Lease this often. Default: never, as a sandbox has nobody who would miss it; a real control plane needs 10 s. */
   readonly heartbeatMs?: number
+  /** Serve logs over HTTPS on `hostIP`, where a real API server asks for them. Default: no. */
+  readonly logServer?: LogServerOptions
   readonly timing?: Partial<KubeletTiming>
   /** Of one log file; one older file is kept. Default 10 MiB. */
   readonly maxLogBytes?: number
@@ -92,6 +96,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     name: options.nodeName,
     address: hostIP,
     maxPods: MAX_PODS,
+    ...(options.logServer !== undefined && { port: options.logServer.port }),
     ...(options.nodeLabels !== undefined && { labels: options.nodeLabels }),
   }
   try {
@@ -122,9 +127,20 @@ async function run(options: KubeletOptions, node: NodeContext, description: Node
     )
   }
 
+  const logs: Kubelet['logs'] = (namespace, name, logOptions = {}) => {
+    const found = [...workers.values()].findLast(
+      ({ pod: { metadata } }) => metadata.namespace === namespace && metadata.name === name,
+    )
+    if (found === undefined) throw new LogsError(404, `pods "${name}" not found`)
+    return podLogs(found, node.directories, logOptions)
+  }
+  const logServer =
+    options.logServer === undefined ? undefined : await startLogServer(node.hostIP, options.logServer, logs)
+
   let closed: Promise<void> | undefined
   async function close(): Promise<void> {
     clearInterval(heartbeat)
+    await logServer?.close()
     await scheduler?.close()
     await Promise.all(reflectors.map((reflector) => reflector.stop()))
     await Promise.all([...workers.values()].map((worker) => worker.close()))
@@ -135,13 +151,7 @@ async function run(options: KubeletOptions, node: NodeContext, description: Node
   return {
     close: () => (closed ??= close()),
     usage: () => meter.read(),
-    logs(namespace, name, logOptions = {}) {
-      const found = [...workers.values()].findLast(
-        ({ pod: { metadata } }) => metadata.namespace === namespace && metadata.name === name,
-      )
-      if (found === undefined) throw new LogsError(404, `pods "${name}" not found`)
-      return podLogs(found, node.directories, logOptions)
-    },
+    logs,
   }
 }
 

@@ -9,6 +9,8 @@ export interface NodeDescription {
   readonly name: string
   readonly address: string
   readonly maxPods: number
+  /** Where the kubelet itself is asked, if it is. */
+  readonly port?: number
   readonly labels?: Readonly<Record<string, string>>
 }
 
@@ -62,7 +64,7 @@ export async function renewNodeLease(client: Client, name: string): Promise<void
   await client.apply(LEASES, { metadata, spec }, { fieldManager: 'kubelet', force: true })
 }
 
-function nodeStatus({ name, address, maxPods }: NodeDescription, now: string) {
+function nodeStatus({ name, address, maxPods, port }: NodeDescription, now: string) {
   const size = {
     cpu: String(availableParallelism()),
     memory: `${Math.floor(totalmem() / 1024)}Ki`,
@@ -86,6 +88,7 @@ function nodeStatus({ name, address, maxPods }: NodeDescription, now: string) {
       { type: 'InternalIP', address },
       { type: 'Hostname', address: name },
     ],
+    ...(port !== undefined && { daemonEndpoints: { kubeletEndpoint: { Port: port } } }),
     nodeInfo: {
       machineID: '',
       systemUUID: '',

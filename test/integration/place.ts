@@ -15,9 +15,9 @@ import { isNotFound } from '../../operator/kube/errors.ts'
 import { loadKubeConfig } from '../../operator/kube/kubeconfig.ts'
 import { createTransport, type Transport } from '../../operator/kube/transport.ts'
 import { startOperator, type Operator } from '../../operator/operator.ts'
-import { startSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts'
 import { holdoutRows } from '../../examples/demo/rows.ts'
 import { startTraffic, type Traffic } from '../../examples/demo/traffic.ts'
+import { startTestCluster, type TestCluster, type TestClusterOptions } from './cluster.ts'
 
 const REPO = join(import.meta.dirname, '../..')
 export const NAMESPACE = 'default'
@@ -25,8 +25,9 @@ export const SERVER_IMAGE = 'penstock/server:dev'
 
 export interface Place {
   readonly client: Client
-  readonly sandbox: Sandbox
   readonly kubeconfigPath: string
+  /** With the operator's own rights, where those are checked. */
+  readonly operatorKubeconfigPath: string
   /** Every request that changed something, as `verb resource[/subresource] name`, with who asked. */
   readonly writes: readonly Write[]
   startOperator(options?: { serverImage?: string }): Promise<void>
@@ -77,14 +78,13 @@ export async function eventually<T>(what: string, look: () => Promise<T | undefi
 }
 
 export async function createPlace(
-  options: Pick<SandboxOptions, 'faults' | 'configMapSyncSeconds'> = {},
+  options: Pick<TestClusterOptions, 'faults' | 'configMapSyncSeconds'> = {},
 ): Promise<Place> {
   const dir = mkdtempSync(join(tmpdir(), 'penstock-test-'))
   const writes: Write[] = []
-  const sandbox = await startSandbox({
+  const cluster = await startTestCluster({
     ...options,
-    dir: join(dir, 'sandbox'),
-    crds: [join(REPO, 'crds/modeldeployments.yaml')],
+    dir: join(dir, 'cluster'),
     onRequest: ({ verb, resource, subresource, name, userAgent }) => {
       const changes = !['get', 'list', 'watch'].includes(verb)
       if (changes)
@@ -97,15 +97,15 @@ export async function createPlace(
         })
     },
   })
-  const transport = createTransport(loadKubeConfig({ path: sandbox.kubeconfigPath }), { userAgent: 'penstock-test' })
-  const place = new TestPlace({ dir, sandbox, transport, writes })
+  const transport = createTransport(loadKubeConfig({ path: cluster.kubeconfigPath }), { userAgent: 'penstock-test' })
+  const place = new TestPlace({ dir, cluster, transport, writes })
   await place.startOperator()
   return place
 }
 
 interface Parts {
   readonly dir: string
-  readonly sandbox: Sandbox
+  readonly cluster: TestCluster
   readonly transport: Transport
   readonly writes: Write[]
 }
@@ -120,12 +120,12 @@ class TestPlace implements Place {
     this.client = createClient(parts.transport)
   }
 
-  get sandbox() {
-    return this.#parts.sandbox
+  get kubeconfigPath() {
+    return this.#parts.cluster.kubeconfigPath
   }
 
-  get kubeconfigPath() {
-    return this.#parts.sandbox.kubeconfigPath
+  get operatorKubeconfigPath() {
+    return this.#parts.cluster.operatorKubeconfigPath
   }
 
   get writes() {
@@ -134,7 +134,7 @@ class TestPlace implements Place {
 
   async startOperator(options: { serverImage?: string } = {}): Promise<void> {
     this.#operator = await startOperator({
-      kubeConfig: loadKubeConfig({ path: this.kubeconfigPath }),
+      kubeConfig: loadKubeConfig({ path: this.operatorKubeconfigPath }),
       serverImage: options.serverImage ?? SERVER_IMAGE,
       leaseNamespace: NAMESPACE,
       health: { host: '127.0.0.1', port: 0 },
@@ -198,14 +198,14 @@ class TestPlace implements Place {
   }
 
   async traffic(name: string, requestsPerSecond = 150): Promise<Traffic> {
-    const { host, port } = await this.sandbox.serviceAddress(NAMESPACE, name)
+    const { host, port } = await this.#parts.cluster.serviceAddress(NAMESPACE, name)
     return startTraffic({ host, port, rows: holdoutRows(), clients: 6, requestsPerSecond })
   }
 
   async close(): Promise<void> {
     await this.stopOperator()
     this.#parts.transport.close()
-    await this.sandbox.close()
+    await this.#parts.cluster.close()
     rmSync(this.#parts.dir, { recursive: true, force: true })
   }
 }

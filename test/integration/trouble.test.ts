@@ -99,7 +99,7 @@ describe('the operator', () => {
 
   test('hands over to a second one that waited for the lease', async () => {
     const second = await startOperator({
-      kubeConfig: loadKubeConfig({ path: place.kubeconfigPath }),
+      kubeConfig: loadKubeConfig({ path: place.operatorKubeconfigPath }),
       serverImage: SERVER_IMAGE,
       leaseNamespace: NAMESPACE,
       health: { host: '127.0.0.1', port: 0 },

@@ -56,7 +56,8 @@ export function targetOf(cluster: Cluster, raw: Pick<RawRequest, 'method' | 'pat
   return { verb, type, namespace: path.namespace, name: path.name, subresource: path.subresource }
 }
 
-function verbOf(method: string, name: string, watching: boolean): Verb | undefined {
+/** What a request does to a resource, as RequestInfo of k8s.io/apiserver names it; undefined for no verb of the resource API. */
+export function verbOf(method: string, name: string, watching: boolean): Verb | undefined {
   switch (method) {
     case 'GET':
     case 'HEAD':

@@ -1,0 +1,24 @@
+/** Which Kubernetes the integration tests run on: the sandbox, or with `npm run test:kube` a real control plane. */
+import { join } from 'node:path'
+import type { Sandbox, SandboxOptions } from '../../sandbox/sandbox.ts'
+
+const CRDS = [join(import.meta.dirname, '../../crds/modeldeployments.yaml')]
+
+export type TestClusterOptions = Pick<SandboxOptions, 'faults' | 'configMapSyncSeconds' | 'onRequest'> & {
+  readonly dir: string
+}
+
+export interface TestCluster extends Pick<Sandbox, 'kubeconfigPath' | 'serviceAddress' | 'close'> {
+  /** With the operator's own rights, where those are checked. */
+  readonly operatorKubeconfigPath: string
+}
+
+export async function startTestCluster(options: TestClusterOptions): Promise<TestCluster> {
+  if ('penstockTestCluster' in globalThis) {
+    const { startKubeCluster } = await import('../kube/cluster.ts')
+    return startKubeCluster({ ...options, crds: CRDS, slot: Number(process.env.JEST_WORKER_ID ?? 1) - 1 })
+  }
+  const { startSandbox } = await import('../../sandbox/sandbox.ts')
+  const sandbox = await startSandbox({ ...options, crds: CRDS })
+  return { ...sandbox, operatorKubeconfigPath: sandbox.kubeconfigPath }
+}

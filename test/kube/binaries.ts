@@ -1,0 +1,128 @@
+/**
+ * The programs of a Kubernetes control plane: taken from `KUBEBUILDER_ASSETS`, or from a cache of this user, or built from Go modules
+ * into that cache. go.mod and go.sum in `mods/` fix every version and hash; the cache is named by them, so a change builds anew.
+ */
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { accessSync, constants, readFileSync } from 'node:fs'
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+const MODS = join(import.meta.dirname, 'mods')
+export const KUBERNETES_VERSION = 'v1.37.2'
+const [MAJOR, MINOR] = KUBERNETES_VERSION.slice(1).split('.') as [string, string]
+const VERSION_FLAGS = [
+  `-X k8s.io/component-base/version.gitVersion=${KUBERNETES_VERSION}`,
+  `-X k8s.io/component-base/version.gitMajor=${MAJOR}`,
+  `-X k8s.io/component-base/version.gitMinor=${MINOR}`,
+  `-X k8s.io/client-go/pkg/version.gitVersion=${KUBERNETES_VERSION}`,
+].join(' ')
+
+/** What each program is built from: a folder of `mods/` and a package. */
+const SOURCES = {
+  etcd: { module: 'k8s', goPackage: 'go.etcd.io/etcd/server/v3' },
+  'kube-apiserver': { module: 'k8s', goPackage: 'k8s.io/kubernetes/cmd/kube-apiserver' },
+  'kube-controller-manager': { module: 'k8s', goPackage: 'k8s.io/kubernetes/cmd/kube-controller-manager' },
+  kubectl: { module: 'k8s', goPackage: 'k8s.io/kubernetes/cmd/kubectl' },
+} as const
+
+export type Program = keyof typeof SOURCES
+export type Binaries = Readonly<Record<Program, string>>
+
+const PROGRAMS = Object.keys(SOURCES) as Program[]
+
+export interface BinariesOptions {
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** Told what is being built, as that takes minutes. */
+  readonly say?: (line: string) => void
+}
+
+/** Finds the programs, and builds what the cache lacks. @throws Error that says what to install or set */
+export async function findBinaries({
+  env = process.env,
+  say = () => undefined,
+}: BinariesOptions = {}): Promise<Binaries> {
+  const assets = env.KUBEBUILDER_ASSETS
+  if (assets !== undefined && assets !== '') {
+    const missing = missingIn(assets)
+    if (missing.length === 0) return pathsIn(assets)
+    throw new Error(
+      `KUBEBUILDER_ASSETS=${assets} has no ${missing.join(', ')}: add them, or unset it to build Kubernetes ${KUBERNETES_VERSION}`,
+    )
+  }
+  const bin = join(cacheDirectory(env), fingerprint(), 'bin')
+  const missing = missingIn(bin)
+  if (missing.length > 0) await buildAll(missing, bin, say)
+  return pathsIn(bin)
+}
+
+/** Where everything that is built or run is kept: `PENSTOCK_KUBE_CACHE`, or a folder of the user's cache directory. */
+export function cacheDirectory(env: Readonly<Record<string, string | undefined>> = process.env): string {
+  const own = env.PENSTOCK_KUBE_CACHE
+  if (own !== undefined && own !== '') return own
+  const users = env.XDG_CACHE_HOME
+  return join(users === undefined || users === '' ? join(homedir(), '.cache') : users, 'penstock', 'kube')
+}
+
+/** Of the sources: twelve hexadecimal digits of the SHA-256 of go.mod and go.sum. */
+function fingerprint(): string {
+  const hash = createHash('sha256')
+  for (const module of new Set(PROGRAMS.map((program) => SOURCES[program].module))) {
+    for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(MODS, module, file)))
+  }
+  return hash.digest('hex').slice(0, 12)
+}
+
+function pathsIn(directory: string): Binaries {
+  return Object.fromEntries(PROGRAMS.map((program) => [program, join(directory, program)])) as Binaries
+}
+
+function missingIn(directory: string): Program[] {
+  return PROGRAMS.filter((program) => {
+    try {
+      accessSync(join(directory, program), constants.X_OK)
+      return false
+    } catch {
+      return true
+    }
+  })
+}
+
+async function buildAll(programs: readonly Program[], bin: string, say: (line: string) => void): Promise<void> {
+  say(`building Kubernetes ${KUBERNETES_VERSION} from Go modules into ${bin}: about 7 minutes on two cores, once`)
+  await mkdir(bin, { recursive: true })
+  for (const [index, program] of programs.entries()) {
+    const startedAt = performance.now()
+    say(`  ${index + 1}/${programs.length} ${program} ...`)
+    await build(program, bin)
+    say(`  ${index + 1}/${programs.length} ${program}: ${((performance.now() - startedAt) / 1000).toFixed(0)} s`)
+  }
+}
+
+/** A program appears under its name only once it is whole, so an interrupted build leaves nothing that looks finished. */
+async function build(program: Program, bin: string): Promise<void> {
+  const { module, goPackage } = SOURCES[program]
+  const partial = join(bin, `.${program}.${process.pid}`)
+  const args = ['build', '-mod=readonly', '-trimpath', '-ldflags', `-s -w ${VERSION_FLAGS}`, '-o', partial, goPackage]
+  try {
+    await runGo(args, join(MODS, module))
+    await rename(partial, join(bin, program))
+  } finally {
+    await rm(partial, { force: true })
+  }
+}
+
+async function runGo(args: readonly string[], cwd: string): Promise<void> {
+  const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-buildvcs=false' }
+  const child = spawn('go', args, { cwd, env, stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-4000)))
+  const code = await new Promise<number>((resolve, reject) => {
+    child.once('error', () =>
+      reject(new Error('there is no "go" to build Kubernetes with: install Go 1.26 or set KUBEBUILDER_ASSETS')),
+    )
+    child.once('close', (status) => resolve(status ?? 1))
+  })
+  if (code !== 0) throw new Error(`go ${args.join(' ')} failed:\n${said}`)
+}
