@@ -7,7 +7,7 @@ import { OWNED_KINDS, OWNED_RESOURCES, type Caches, type OwnedKind, type OwnedOb
 import type { Applier } from './kube/apply.ts'
 import type { Client } from './kube/client.ts'
 import { ApiError, isAlreadyExists, isNotFound } from './kube/errors.ts'
-import { ownershipConflict, type OwnershipConflict } from './kube/ownership.ts'
+import { controllerOf, ownershipConflict, type OwnershipConflict } from './kube/ownership.ts'
 import type { KubeObject as LiveObject, Resource } from './kube/resource.ts'
 import { DEPLOYMENT, POD } from './kube/resources.ts'
 import type { Key } from './reconcile.ts'
@@ -23,7 +23,7 @@ export interface ChildrenWriterOptions {
 export interface ChildrenWriter {
   /** Makes the children so, in their order, and deletes the others. What fails is told and does not stop the rest. */
   make(owner: ModelDeployment, children: readonly Child[]): Promise<readonly ApplyProblem[]>
-  nudge(owner: ModelDeployment, nudges: readonly Nudge[]): Promise<void>
+  nudge(owner: ModelDeployment, nudges: readonly Nudge[]): Promise<readonly ApplyProblem[]>
 }
 
 /** The kinds of resources differ only in their type here, and every object is checked against its own by the API server. */
@@ -44,6 +44,8 @@ export function createChildrenWriter(options: ChildrenWriterOptions): ChildrenWr
       }
       for (const child of children) {
         if (child.want !== 'keep') await attempt(titleOf(child.object), () => makeChild(owner, child, options))
+        else if (child.replicas !== undefined)
+          await attempt(`${child.kind} ${child.name}`, () => resize(owner, child, options))
       }
       for (const { kind, name, uid } of surplus(owner, children, options.caches)) {
         await attempt(`${kind} ${name}`, () =>
@@ -53,12 +55,16 @@ export function createChildrenWriter(options: ChildrenWriterOptions): ChildrenWr
       return problems
     },
     async nudge(owner, nudges) {
-      if (!options.mayWrite()) return
-      await Promise.all(
-        nudges.map((each) =>
-          nudgePod(options.client, { namespace: owner.metadata.namespace, name: each.pod }, each.value),
+      if (!options.mayWrite()) return []
+      const { namespace } = owner.metadata
+      const problems = await Promise.all(
+        nudges.map(({ pod, value }) =>
+          nudgePod(options.client, { namespace, name: pod }, value).catch((error: unknown) =>
+            problemOf(`Pod ${pod}`, error),
+          ),
         ),
       )
+      return problems.filter((problem) => problem !== undefined)
     },
   }
 }
@@ -83,7 +89,7 @@ async function makeChild(
   if (applied.outcome === 'refused') return refused(object, applied.conflict)
   if (child.want === 'scale' && child.replicas !== undefined)
     await scale(
-      child.object,
+      { namespace: object.metadata.namespace, name: object.metadata.name },
       child.replicas,
       applied.outcome === 'created' || applied.outcome === 'applied' ? applied.object : live,
       options.client,
@@ -124,17 +130,21 @@ function foreign(object: KubeObject, live: LiveObject, owner: ModelDeployment): 
   return conflict && refused(object, conflict)
 }
 
-async function scale(
-  object: KubeObject,
-  replicas: number,
-  live: LiveObject | undefined,
-  client: Client,
-): Promise<void> {
+/** A Deployment that is left as it is, but for its size. */
+async function resize(
+  { metadata }: ModelDeployment,
+  { name, replicas = 0 }: Extract<Child, { want: 'keep' }>,
+  { caches, client }: ChildrenWriterOptions,
+): Promise<undefined> {
+  const live = caches.owned('Deployment', metadata).find((each) => each.metadata?.name === name)
+  const isOurs = live !== undefined && controllerOf(live)?.uid === metadata.uid
+  if (isOurs) await scale({ namespace: metadata.namespace, name }, replicas, live, client)
+}
+
+async function scale(name: Key, replicas: number, live: LiveObject | undefined, client: Client): Promise<undefined> {
   const now = (live as OwnedObject<'Deployment'> | undefined)?.spec?.replicas
   if (now === undefined || now === replicas) return
-  await client.patchScale(DEPLOYMENT, { namespace: object.metadata.namespace, name: object.metadata.name }, replicas, {
-    fieldManager: MANAGED_BY,
-  })
+  await client.patchScale(DEPLOYMENT, name, replicas, { fieldManager: MANAGED_BY })
 }
 
 interface Surplus {
@@ -178,7 +188,7 @@ async function remove(
 }
 
 /** A pod that is gone needs no nudge. */
-async function nudgePod(client: Client, name: Key, value: string): Promise<void> {
+async function nudgePod(client: Client, name: Key, value: string): Promise<undefined> {
   try {
     await client.patch(
       POD,

@@ -17,10 +17,12 @@ import type { ApplyProblem, Observation, PodSeen, ResolveSeen, TrafficSeen, Work
 import { candidateOf, type State } from './core/state.ts'
 import type { RevisionName } from './core/revision.ts'
 import { decodeState } from './core/status-codec.ts'
+import { controllerOf } from './kube/ownership.ts'
+import type { KubeObject } from './kube/resource.ts'
 import type { Scraper } from './evidence/scraper.ts'
 import { instantOf, isTerminating, podProblem, podSeen, resolveResultOf } from './pod-state.ts'
 
-/** What the caches hold of one ModelDeployment's children. */
+/** What the caches hold under the labels of one ModelDeployment, whoever made it. */
 export interface CachedChildren {
   readonly deployments: readonly V1Deployment[]
   readonly services: readonly V1Service[]
@@ -52,11 +54,12 @@ export interface Look {
  */
 export async function observe(
   resource: ModelDeployment,
-  children: CachedChildren,
+  labelled: CachedChildren,
   memory: Memory,
   scraper: Scraper,
 ): Promise<Look> {
   const state = decodeState(resource.status)
+  const children = ownedBy(resource, labelled)
   const pods = children.pods.filter((pod) => !isTerminating(pod))
   const evidence = await scraper.read(wantsEvidence(state) ? pods.flatMap(targetOf) : [])
   const seen = pods.map((pod) => ({
@@ -71,10 +74,44 @@ export async function observe(
     workloads,
     resolves: resolvesOf(children),
     reached: reachedBy(resource.metadata.name, children.endpointSlices),
+    ...selectedBy(children.services.find((service) => service.metadata?.name === resource.metadata.name)),
     applyProblems: memory.applyProblems,
     ...(traffic !== undefined && { traffic }),
   }
   return { observation, readings }
+}
+
+/**
+ * Law: labels are anybody's to write, so only what this very object controls counts as its child. That leaves out what a planted
+ * object says, and what is left of an earlier ModelDeployment of the same name until garbage collection takes it away.
+ */
+function ownedBy({ metadata }: ModelDeployment, labelled: CachedChildren): CachedChildren {
+  const controlledBy = (uids: ReadonlySet<string | undefined>) => (object: KubeObject) =>
+    uids.has(controllerOf(object)?.uid)
+  const isOurs = controlledBy(new Set([metadata.uid]))
+  const deployments = labelled.deployments.filter(isOurs)
+  const services = labelled.services.filter(isOurs)
+  const jobs = labelled.jobs.filter(isOurs)
+  const isOfOurJobs = controlledBy(uidsOf(jobs))
+  const revisions = new Set(deployments.map((each) => each.metadata?.name))
+  return {
+    deployments,
+    services,
+    jobs,
+    controllerRevisions: labelled.controllerRevisions.filter(isOurs),
+    // A pod of a Deployment is a ReplicaSet's, which nobody watches here; its revision must be one that we run.
+    pods: labelled.pods.filter((pod) => revisions.has(pod.metadata?.labels?.[REVISION_LABEL]) || isOfOurJobs(pod)),
+    endpointSlices: labelled.endpointSlices.filter(controlledBy(uidsOf(services))),
+  }
+}
+
+function uidsOf(objects: readonly KubeObject[]): ReadonlySet<string | undefined> {
+  return new Set(objects.flatMap((object) => object.metadata?.uid ?? []))
+}
+
+function selectedBy(service: V1Service | undefined): Pick<Observation, 'selected'> {
+  const selected = service?.spec?.selector?.[REVISION_LABEL]
+  return selected === undefined ? {} : { selected }
 }
 
 /** Names of the pods behind a Service that get new connections. */
@@ -110,11 +147,9 @@ function workloadsOf(
     new Map(objects.map((each) => [each.metadata?.name, each]))
   const deployments = byName(children.deployments)
   const services = byName(children.services)
-  const revisions = new Set(
-    [...deployments.keys(), ...pods.map((each) => each.revision)].filter((each) => each !== undefined),
-  )
+  const revisions = [...new Set([...deployments.keys(), ...services.keys()])].filter((each) => each !== undefined)
   return new Map(
-    [...revisions].map((revision) => {
+    revisions.map((revision) => {
       const desiredReplicas = deployments.has(revision) ? (deployments.get(revision)?.spec?.replicas ?? 1) : undefined
       const clusterIP = services.get(revision)?.spec?.clusterIP
       const workload: Workload = {

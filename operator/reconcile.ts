@@ -5,6 +5,7 @@ import type { Child, ChildrenSettings, Nudge } from './core/children/children.ts
 import type { Instant } from './core/instant.ts'
 import type { ApplyProblem } from './core/observation.ts'
 import { plan, type Plan } from './core/plan.ts'
+import { isInvalid, type ApiError } from './kube/errors.ts'
 import type { Scraper } from './evidence/scraper.ts'
 import { NO_MEMORY, observe, type CachedChildren, type Memory } from './observe.ts'
 
@@ -17,12 +18,15 @@ export interface Key {
 /** The cluster as a reconcile sees it: caches to read from, and the few writes there are. */
 export interface Cluster {
   modelDeployment(key: Key): ModelDeployment | undefined
+  /** Read from the API server itself, not from a cache. */
+  freshModelDeployment(key: Key): Promise<ModelDeployment | undefined>
   childrenOf(owner: ModelDeployment): CachedChildren
   /** Writes status if the resource still is as it was read. */
   commitStatus(resource: ModelDeployment, status: ModelDeploymentStatus): Promise<CommitResult>
   /** Makes the children so, writing only what differs, and deletes what the owner has beyond them. Never throws for one child. */
   makeChildren(owner: ModelDeployment, children: readonly Child[]): Promise<readonly ApplyProblem[]>
-  nudge(owner: ModelDeployment, nudges: readonly Nudge[]): Promise<void>
+  /** Never throws for one pod. */
+  nudge(owner: ModelDeployment, nudges: readonly Nudge[]): Promise<readonly ApplyProblem[]>
   announce(owner: ModelDeployment, announcements: readonly Announcement[]): void
 }
 
@@ -48,10 +52,14 @@ const PROBLEM_LOOK_MS = 1000
 
 /** A stale cache is looked at again after this long. */
 const STALE_RETRY_MS = 50
+/** A cache that is behind for longer shows that the cluster itself went back in time, as after a restore of etcd. */
+const STALE_LIMIT_MS = 30_000
 
 interface Remembered extends Memory {
   /** The resource as it was after our last write; the cache may still hold an older one. */
   readonly newest?: ModelDeployment
+  /** Since when the cache is behind that. */
+  readonly staleSince?: Instant
 }
 
 /**
@@ -68,13 +76,33 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
         memories.delete(id)
         return undefined
       }
-      const memory = memories.get(id) ?? NO_MEMORY
-      if (isOlder(resource, memory)) return STALE_RETRY_MS
-      const { memory: next, requeueAfterMs } = await reconcileResource(resource, memory, options)
+      const memory = memories.get(id) ?? (await firstSight(key, options.cluster))
+      const stale = staleness(resource, memory, options.now())
+      memories.set(id, stale)
+      if (stale.staleSince !== undefined) return STALE_RETRY_MS
+      const { memory: next, requeueAfterMs } = await reconcileResource(resource, stale, options)
       memories.set(id, next)
       return requeueAfterMs
     },
   }
+}
+
+/**
+ * Another replica may have written what our cache has not seen yet, and a look that writes no status would not notice. So the
+ * first look at a ModelDeployment asks the API server how far the cache has to be.
+ */
+async function firstSight(key: Key, cluster: Cluster): Promise<Remembered> {
+  const newest = await cluster.freshModelDeployment(key)
+  return newest === undefined ? NO_MEMORY : { ...NO_MEMORY, newest }
+}
+
+/** Notes since when the cache is behind what we know, and forgets what we know once that lasts too long. */
+function staleness(resource: ModelDeployment, memory: Remembered, now: Instant): Remembered {
+  const { staleSince = now, ...current } = memory
+  if (!isOlder(resource, memory)) return current
+  if (now - staleSince < STALE_LIMIT_MS) return { ...current, staleSince }
+  const { newest: _ofAnotherTime, ...rest } = current
+  return rest
 }
 
 interface Turn {
@@ -90,17 +118,20 @@ async function reconcileResource(
   const { cluster, scraper, settings, now, log } = options
   const { observation, readings } = await observe(resource, cluster.childrenOf(resource), memory, scraper)
   const decided = plan(observation, settings, now())
-  const committed = await commit(cluster, resource, decided)
+  const committed = await commit(cluster, resource, decided).catch((error: unknown) => {
+    if (isInvalid(error)) cluster.announce(resource, [statusRefused(error)])
+    throw error
+  })
   if (committed.result !== 'Written') {
     return { memory, requeueAfterMs: committed.result === 'Gone' ? undefined : STALE_RETRY_MS }
   }
   for (const { type, reason, message } of decided.announcements) log(message, { reason, type, ...identityOf(resource) })
   cluster.announce(resource, decided.announcements)
   const applyProblems = await cluster.makeChildren(resource, decided.children)
-  await cluster.nudge(resource, decided.nudges)
-  const problemsChanged = !isDeepStrictEqual(applyProblems, memory.applyProblems)
+  const problems = [...applyProblems, ...(await cluster.nudge(resource, decided.nudges))]
+  const problemsChanged = !isDeepStrictEqual(problems, memory.applyProblems)
   return {
-    memory: { readings, applyProblems, newest: committed.resource },
+    memory: { readings, applyProblems: problems, newest: committed.resource },
     requeueAfterMs: problemsChanged ? PROBLEM_LOOK_MS : decided.requeueAfterMs,
   }
 }
@@ -108,6 +139,12 @@ async function reconcileResource(
 async function commit(cluster: Cluster, resource: ModelDeployment, decided: Plan): Promise<CommitResult> {
   if (isDeepStrictEqual(resource.status, decided.status)) return { result: 'Written', resource }
   return cluster.commitStatus(resource, decided.status)
+}
+
+/** Nothing goes on without status, so this is said where a person sees it. */
+function statusRefused(error: ApiError): Announcement {
+  const message = `the API server refuses the new status, so nothing is done: ${error.message}`
+  return { type: 'Warning', reason: 'StatusRefused', action: 'WriteStatus', message: message.slice(0, 1000) }
 }
 
 /** Resource versions of one kind are ordered integers (KEP-5504). */

@@ -350,7 +350,7 @@ export interface ModelDeploymentSpec {
      */
     scaleDownDelay?: string
     /**
-     * Finished rollouts and unused revisions that are kept.
+     * So many promotions, whose revisions an undo can go back to, and as many rollouts that ended otherwise are kept.
      */
     historyLimit?: number
     /**
@@ -648,6 +648,15 @@ export interface ModelDeploymentStatus {
      * Header that keeps a user on one revision.
      */
     sticky?: string
+    /**
+     * Addresses by revision that pods may relay to under this plan or the one before; an address that changes is a new plan.
+     */
+    peers?: {
+      /**
+       * ClusterIP of the Service of that revision.
+       */
+      [k: string]: string
+    }
   }
   /**
    * Why a rollout stands still although its gates do not object.
@@ -690,7 +699,7 @@ export interface ModelDeploymentStatus {
     flatSince?: string
   }[]
   /**
-   * An undo that is in force until spec changes.
+   * An undo that is in force until spec asks for another revision.
    */
   override?: {
     /**
@@ -698,9 +707,9 @@ export interface ModelDeploymentStatus {
      */
     revision: string
     /**
-     * Generation of spec that it overrides; a newer one ends it.
+     * Revision that spec asked for when it was made; a spec that asks for another one ends it.
      */
-    specGeneration: number
+    specRevision: string
   }
   /**
    * Revisions that failed; the same spec is not tried again until somebody says retry.
@@ -816,6 +825,12 @@ export interface ModelDeploymentStatus {
      */
     at?: string
   }
+  /**
+   * Ids of the last actions that were handled, newest first; an action that is seen again is not done again.
+   *
+   * Items: Id of an action.
+   */
+  handledActions?: string[]
   /**
    * Conditions after the rules of kstatus: Ready, Reconciling, Stalled, Available, Progressing.
    *

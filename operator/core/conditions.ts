@@ -5,6 +5,7 @@ import type { SpecProblem } from './spec-problems.ts'
 import { candidateOf, type ActiveRollout, type State } from './state.ts'
 import { ACKNOWLEDGE_DEADLINE_MS, unacknowledged } from './rollout/acknowledgement.ts'
 import { candidateHealth } from './rollout/health.ts'
+import { lingeringPeers } from './rollout/peers.ts'
 import { shiftingMessage } from './rollout/shifting.ts'
 import { describeRevision, fullSize, type Situation } from './rollout/situation.ts'
 
@@ -65,9 +66,29 @@ function stalledAnswer({ state, situation, problems }: Outlook): Answer {
     )
   }
   if (state.held?.by === 'GateFailure') return yes('GateFailed', state.held.reason)
+  const lost = lostRecord(state, situation)
+  if (lost !== undefined) return yes('RecordMissing', lost)
+  const { override } = state
+  if (override !== undefined && override.revision === state.stable && state.rollout.phase === 'Idle') {
+    return yes(
+      'Overridden',
+      `${describeRevision(override.revision, situation.seen)} serves because of an undo, spec asks for ${override.specRevision}; change spec, or retry ${override.specRevision}`,
+    )
+  }
   const late = lateAcknowledgement(state, situation)
   if (late !== undefined) return yes('PlanNotAcknowledged', late)
   return no('NotStalled', 'nothing waits for a person')
+}
+
+/** Pods that run go on, but a revision without its record can be neither repaired nor gone back to. */
+function lostRecord({ stable, rollout }: State, { seen, desired }: Situation): string | undefined {
+  if (stable === undefined || seen.records.has(stable) || rollout.phase !== 'Idle') return undefined
+  const resolve = seen.resolves.get(stable)
+  const failure = resolve?.state === 'Finished' && !resolve.result.ok ? resolve.result.message : undefined
+  const isMadeAnew = desired === stable && workloadOf(seen, stable).desiredReplicas === undefined
+  if (isMadeAnew && failure === undefined) return undefined
+  const because = failure === undefined ? '' : ` (${failure})`
+  return `ControllerRevision ${stable} is missing or cannot be read${because}; its Deployment is left as it is: restore the object, or change spec.model or spec.server to roll out anew`
 }
 
 function lateAcknowledgement(state: State, { seen, now }: Situation): string | undefined {
@@ -95,7 +116,7 @@ function readyAnswer({ state, situation }: Outlook, stalled: Answer): Answer {
   if (ready === 0) {
     const scaledToZero = workloadOf(seen, state.stable).desiredReplicas === 0
     return scaledToZero
-      ? no('ScaledToZero', 'no replicas are asked for')
+      ? yes('ScaledToZero', 'no replicas are asked for, and none run')
       : no('Unavailable', `no pod of ${describeRevision(desired, seen)} answers${podProblem(state, seen)}`)
   }
   return yes('Serving', `${describeRevision(desired, seen)} serves`)
@@ -168,5 +189,5 @@ function applyProblemsOf(seen: Observation): string {
 
 /** True when the core has to hear from pods: nobody is asked while nothing is decided. */
 export function wantsEvidence(state: State): boolean {
-  return candidateOf(state.rollout) !== undefined || state.retiring.length > 0
+  return candidateOf(state.rollout) !== undefined || state.retiring.length > 0 || lingeringPeers(state).length > 0
 }

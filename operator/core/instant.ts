@@ -3,8 +3,11 @@ export type Instant = number
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
+/** Longer than anybody waits, and short enough for every time that it is added to. */
+const MAX_DURATION_MS = 100 * 365 * 24 * 3_600_000
+
 /**
- * Milliseconds of a duration as Go writes it: `1h30m`, `90s`, `250ms`.
+ * Milliseconds of a duration, at most a hundred years, as Go writes it: `1h30m`, `90s`, `250ms`.
  * @throws RangeError for anything else; the schema's pattern lets nothing else through.
  */
 export function parseDurationMs(text: string): number {
@@ -12,7 +15,8 @@ export function parseDurationMs(text: string): number {
   if (parts.length === 0 || parts.map((part) => part[0]).join('') !== text) {
     throw new RangeError(`"${text}" is not a duration; write for example 30s, 5m or 1h30m`)
   }
-  return parts.reduce((total, part) => total + Number(part[1]) * (UNIT_MS[part[2] ?? ''] ?? NaN), 0)
+  const durationMs = parts.reduce((total, part) => total + Number(part[1]) * (UNIT_MS[part[2] ?? ''] ?? NaN), 0)
+  return Math.min(durationMs, MAX_DURATION_MS)
 }
 
 /** A duration for people: `250ms`, `45s`, `5m`, `1h30m`. Rounded to seconds from one second on. */

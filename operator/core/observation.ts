@@ -20,6 +20,8 @@ export interface Observation {
   readonly resolves: ReadonlyMap<RevisionName, ResolveSeen>
   /** What the requests under the plan in force came to; absent while no candidate has a share. */
   readonly traffic?: TrafficSeen
+  /** The revision that the users' Service selects now; absent when there is no such Service of ours, or nothing behind it. */
+  readonly selected?: RevisionName
   /** Names of the pods that the users' Service sends requests to, from its EndpointSlices. */
   readonly reached: ReadonlySet<string>
   /** What went wrong when the children were last applied; empty when nothing did. */

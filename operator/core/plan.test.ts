@@ -1,75 +1,8 @@
-import { isDeepStrictEqual } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import type { ModelDeploymentSpec } from '../api/resource.ts'
 import { plan } from './plan.ts'
-import { revisionName } from './revision.ts'
-import { GOOD, World, type Behaviour } from './world.ts'
-
-const SETTINGS = { defaultImage: 'penstock/server:dev' }
-
-const specOf = (model: string, rollout: ModelDeploymentSpec['rollout'] = {}): ModelDeploymentSpec => ({
-  model: { uri: `https://models.example/${model}.onnx`, version: model },
-  scaling: { replicas: 2 },
-  rollout: {
-    steps: [
-      { weight: 10, hold: '4s' },
-      { weight: 50, hold: '4s' },
-    ],
-    gates: [{ name: 'errors', errorRate: { maxIncrease: 0.05 } }],
-    minSamples: 50,
-    ...rollout,
-  },
-})
-
-const named = (model: string) => revisionName('m', specOf(model))
-
-const BEHAVIOURS: Readonly<Record<string, Behaviour>> = {
-  good: GOOD,
-  better: GOOD,
-  failing: { ...GOOD, failsOf100: 20 },
-  crashing: { ...GOOD, crashesUnderTraffic: true },
-  unready: { ...GOOD, becomesReady: false },
-  missing: { ...GOOD, resolve: { ok: false, reason: 'NotFound', message: 'no such file; check spec.model.uri' } },
-  unreachable: { ...GOOD, resolve: { ok: false, reason: 'Unreachable', message: 'connection refused' } },
-}
-const behaviourOf = (uri: string): Behaviour => BEHAVIOURS[/([a-z]+)\.onnx/.exec(uri)?.[1] ?? ''] ?? GOOD
-
-const newWorld = (spec: ModelDeploymentSpec) => new World(spec, behaviourOf)
-
-interface RunOptions {
-  readonly crashes?: readonly number[]
-  readonly requests?: number
-  readonly rounds?: number
-}
-
-/** Reconciles until nothing moves any more; each crash cuts one reconcile short after that many writes. */
-function settle(world: World, options: RunOptions = {}): World {
-  const { crashes: given = [], rounds = 200, requests = 400 } = options
-  const crashes = [...given]
-  const planIds: number[] = []
-  for (let round = 0; round < rounds; round += 1) {
-    const next = plan(world.observe(), SETTINGS, world.now)
-    const quiet = isDeepStrictEqual(next.status, world.resource.status) && next.requeueAfterMs === undefined
-    const complete = world.commit(next, crashes.shift() ?? Infinity)
-    planIds.push(planId(world))
-    world.pass(1000, requests)
-    if (quiet && complete && crashes.length === 0 && world.isSettled) return inOrder(world, planIds)
-  }
-  return inOrder(world, planIds)
-}
-
-const planId = (world: World) => world.resource.status?.plan?.id ?? 0
-
-function inOrder(world: World, planIds: readonly number[]): World {
-  expect(planIds).toEqual([...planIds].sort((a, b) => a - b))
-  return world
-}
-
-const settled = (model: string) => settle(newWorld(specOf(model)))
-
-const conditionOf = (world: World, type: string) =>
-  world.resource.status?.conditions?.find((each) => each.type === type)
+import { SETTINGS, conditionOf, named, newWorld, settle, settled, specOf } from './story.ts'
+import type { World } from './world.ts'
 
 describe('the first version', () => {
   test('serves once every pod is ready, and not before', () => {
@@ -272,10 +205,14 @@ describe('a person', () => {
     world.annotate({ id: '1', verb: 'undo', revision: named('good') })
     settle(world)
     expect(world.serves).toBe(named('good'))
-    expect(conditionOf(world, 'Ready')).toMatchObject({ status: 'True' })
+    expect(conditionOf(world, 'Ready')).toMatchObject({ status: 'False', reason: 'Overridden' })
     world.setSpec({ ...specOf('better'), scaling: { replicas: 3 } })
     settle(world)
+    expect(world.serves).toBe(named('good'))
+    world.annotate({ id: '2', verb: 'retry', revision: named('better') })
+    settle(world)
     expect(world.serves).toBe(named('better'))
+    expect(conditionOf(world, 'Ready')).toMatchObject({ status: 'True' })
     expect(world.unanswered).toBe(0)
   })
 

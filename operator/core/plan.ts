@@ -15,7 +15,8 @@ import { readyPods, workloadOf, type Observation } from './observation.ts'
 import { policyOf } from './policy.ts'
 import { revisionName, type RevisionName } from './revision.ts'
 import { handleAction } from './rollout/actions.ts'
-import { advance } from './rollout/advance.ts'
+import { RETIRING_LOOK_INTERVAL_MS, advance, retire } from './rollout/advance.ts'
+import { lingeringPeers, withPeers } from './rollout/peers.ts'
 import { rollBack } from './rollout/transitions.ts'
 import { holdEndsAt } from './rollout/shifting.ts'
 import { versionOf, type Situation } from './rollout/situation.ts'
@@ -38,11 +39,9 @@ export interface Plan {
 
 /** How often pods are asked for evidence while a candidate has, or is about to have, a share. */
 const LOOK_INTERVAL_MS = 2000
-/** How often replaced revisions are asked whether anybody still reaches them. */
-const RETIRING_LOOK_INTERVAL_MS = 5000
 
 export function plan(seen: Observation, settings: ChildrenSettings, now: Instant): Plan {
-  const before = decodeState(seen.resource.status)
+  const before = withKnownStable(decodeState(seen.resource.status), seen)
   const problems = specProblems(seen.resource.spec)
   const { state, situation } = decide(before, seen, problems, now)
   const requeueAfterMs = nextLook(state, situation, problems.length === 0)
@@ -61,14 +60,16 @@ function decide(
   problems: readonly SpecProblem[],
   now: Instant,
 ): { state: State; situation: Situation } {
-  const current = withoutStaleOverride(before, seen.resource.metadata.generation)
+  const current = withoutStaleOverride(before, seen)
   const situation = situationOf(current, seen, now)
   const acted = handleAction(current, situation)
   const after = acted === current ? situation : situationOf(acted, seen, now)
-  if (acted.rollout.phase !== current.rollout.phase) return { state: acted, situation: after }
-  const [problem] = problems
-  const state = problem === undefined ? advance(acted, after) : standStill(acted, after, problem)
-  return { state, situation: after }
+  const state = acted.rollout.phase === current.rollout.phase ? moved(acted, after, problems) : acted
+  return { state: withPeers(state, before.plan.id, after), situation: after }
+}
+
+function moved(state: State, at: Situation, [problem]: readonly SpecProblem[]): State {
+  return problem === undefined ? advance(state, at) : standStill(state, at, problem)
 }
 
 function situationOf(state: State, seen: Observation, now: Instant): Situation {
@@ -80,14 +81,25 @@ function situationOf(state: State, seen: Observation, now: Instant): Situation {
 /** An invalid spec starts nothing, and takes a candidate that it no longer describes out of the traffic; stable goes on. */
 function standStill(state: State, at: Situation, problem: SpecProblem): State {
   const { rollout } = state
-  if (rollout.phase === 'Idle') return state
+  if (rollout.phase === 'Idle') return retire(state, at)
   if (rollout.phase === 'RollingBack') return advance(state, at)
   return rollBack(state, rollout, { kind: 'Superseded', message: `spec became invalid: ${problem.message}` }, at)
 }
 
-/** A newer spec ends an undo. */
-function withoutStaleOverride(state: State, generation: number): State {
-  if (state.override === undefined || state.override.specGeneration >= generation) return state
+/**
+ * Law: the Service moves only after status says so. So if status was lost, the Service still tells which revision was promoted,
+ * and nothing is put in front of users without its gates.
+ */
+function withKnownStable(state: State, seen: Observation): State {
+  const { selected } = seen
+  if (state.stable !== undefined || selected === undefined) return state
+  return workloadOf(seen, selected).desiredReplicas === undefined ? state : { ...state, stable: selected }
+}
+
+/** A spec that asks for another revision ends an undo; one that merely scales does not. */
+function withoutStaleOverride(state: State, { resource }: Observation): State {
+  const asked = revisionName(resource.metadata.name, resource.spec)
+  if (state.override === undefined || state.override.specRevision === asked) return state
   const { override: _ended, ...rest } = state
   return rest
 }
@@ -113,16 +125,22 @@ function selectorText(revision: RevisionName): string {
 }
 
 function revisionStatus(revision: RevisionName, seen: Observation): NonNullable<ModelDeploymentStatus['stable']> {
-  const record = seen.records.get(revision)
+  const source = seen.records.get(revision) ?? sourceInStatus(revision, seen)
   const workload = workloadOf(seen, revision)
   const version = versionOf(revision, seen)
   return {
     revision,
     ...(version !== undefined && { version }),
-    ...(record !== undefined && { uri: record.uri, sha256: record.sha256 }),
+    ...(source !== undefined && { uri: source.uri, sha256: source.sha256 }),
     readyReplicas: readyPods(workload).length,
     ...(workload.desiredReplicas !== undefined && { desiredReplicas: workload.desiredReplicas }),
   }
+}
+
+/** What status knew of a revision whose record is gone. */
+function sourceInStatus(revision: RevisionName, seen: Observation): { uri: string; sha256: string } | undefined {
+  const { uri, sha256, revision: known } = seen.resource.status?.stable ?? {}
+  return known === revision && uri !== undefined && sha256 !== undefined ? { uri, sha256 } : undefined
 }
 
 function nextLook(state: State, situation: Situation, mayStart: boolean): number | undefined {
@@ -131,7 +149,8 @@ function nextLook(state: State, situation: Situation, mayStart: boolean): number
   const waits: number[] = []
   if (rollout.phase !== 'Idle') waits.push(LOOK_INTERVAL_MS)
   if (rollout.phase === 'Idle' && mayStart && candidateWanted(state, situation)) waits.push(0)
-  if (state.retiring.length > 0) waits.push(RETIRING_LOOK_INTERVAL_MS)
+  if (state.retiring.length > 0 || lingeringPeers(state).length > 0) waits.push(RETIRING_LOOK_INTERVAL_MS)
+  if (state.stable !== undefined && !situation.seen.records.has(state.stable)) waits.push(RESOLVE_RETRY_MS)
   if (rollout.phase === 'Shifting') {
     const endsAt = holdEndsAt(rollout)
     if (endsAt !== undefined && endsAt > now) waits.push(endsAt - now)

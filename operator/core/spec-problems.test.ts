@@ -42,3 +42,13 @@ test.each<[string, ModelDeploymentSpec]>([
   expect(problem?.field).toBe(field)
   expect(problem?.message).toMatch(/not supported by this release; (use|remove|set)/)
 })
+
+test('a first step of 100 % with a latency gate is refused, as there would be nothing to compare with', () => {
+  const gates = [{ name: 'latency', latency: { quantile: 0.99, maxRatio: 1.5 } }]
+  const withSteps = (...weights: number[]): ModelDeploymentSpec => ({
+    model,
+    rollout: { gates, steps: weights.map((weight) => ({ weight, hold: '1s' })) },
+  })
+  expect(specProblems(withSteps(0, 100))).toMatchObject([{ field: 'spec.rollout.steps[1].weight' }])
+  expect(specProblems(withSteps(10, 100))).toEqual([])
+})

@@ -27,6 +27,7 @@ export function specProblems(spec: ModelDeploymentSpec): SpecProblem[] {
     ...routingProblems(spec),
     ...preTrafficProblems(spec),
     ...(spec.rollout?.steps ?? []).flatMap(stepProblems),
+    ...comparisonProblems(spec),
     ...(spec.rollout?.gates ?? []).flatMap(gateProblems),
     ...(spec.rollout?.onInsufficientData === 'Replay'
       ? [notYet('spec.rollout.onInsufficientData: Replay', 'use Hold, Proceed or Fail')]
@@ -67,6 +68,17 @@ function stepProblems(step: StepSpec, index: number): SpecProblem[] {
   return step.shadow === undefined
     ? []
     : [notYet(`spec.rollout.steps[${index}].shadow`, 'use a step with a small weight')]
+}
+
+/** A step of 100 % leaves stable no requests; its latencies are those of the step before, so there must be one. */
+function comparisonProblems(spec: ModelDeploymentSpec): SpecProblem[] {
+  const { steps = [], gates = [] } = spec.rollout ?? {}
+  const first = steps.findIndex((step) => (step.weight ?? 0) > 0)
+  const gate = gates.find((each) => each.latency !== undefined)
+  if (gate === undefined || steps[first]?.weight !== 100) return []
+  const field = `spec.rollout.steps[${first}].weight`
+  const message = `${field}: 100 leaves stable no requests that gate "${gate.name}" could compare latencies with; put a step with a smaller weight before it`
+  return [{ field, message }]
 }
 
 function gateProblems(gate: GateSpecOfApi, index: number): SpecProblem[] {

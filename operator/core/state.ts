@@ -18,12 +18,14 @@ export interface State {
   readonly held?: Held
   /** Revisions that were replaced and still stand warm. */
   readonly retiring: readonly Retiring[]
-  /** An undo, in force until spec changes. */
+  /** An undo, in force until spec asks for another revision. */
   readonly override?: Override
   readonly rejected: readonly Rejection[]
   /** Finished rollouts, newest first. */
   readonly history: readonly HistoryEntry[]
   readonly lastHandledAction?: HandledAction
+  /** Ids of actions that are not to be done again, newest first. */
+  readonly handledActions: readonly string[]
 }
 
 /** What every phase but Idle knows of its rollout. */
@@ -90,6 +92,11 @@ export interface TrafficPlan {
   readonly shadowPermille: number
   /** Lower-case name of the header that keeps a user on one revision. */
   readonly sticky?: string
+  /**
+   * ClusterIPs that pods may relay to, by revision: those of this plan, and those of earlier plans that a pod may still follow.
+   * They are part of the plan, so that the same id never means two addresses.
+   */
+  readonly peers: Readonly<Record<RevisionName, string>>
 }
 
 export interface Held {
@@ -110,7 +117,8 @@ export interface Retiring {
 
 export interface Override {
   readonly revision: RevisionName
-  readonly specGeneration: number
+  /** What spec asked for when the undo was made. */
+  readonly specRevision: RevisionName
 }
 
 export interface Rejection {
@@ -141,8 +149,21 @@ export interface HandledAction {
 }
 
 export const IDLE: Rollout = { phase: 'Idle' }
-export const NO_PLAN: TrafficPlan = { id: 0, weightPermille: 0, shadowPermille: 0 }
-export const INITIAL_STATE: State = { rollout: IDLE, plan: NO_PLAN, retiring: [], rejected: [], history: [] }
+export const NO_PLAN: TrafficPlan = { id: 0, weightPermille: 0, shadowPermille: 0, peers: {} }
+export const INITIAL_STATE: State = {
+  rollout: IDLE,
+  plan: NO_PLAN,
+  retiring: [],
+  rejected: [],
+  history: [],
+  handledActions: [],
+}
+
+/** Revisions that have pods: stable, the candidate and the retiring ones, each once. */
+export function liveRevisions(state: State): readonly RevisionName[] {
+  const all = [state.stable, candidateOf(state.rollout), ...state.retiring.map((old) => old.revision)]
+  return [...new Set(all.filter((each) => each !== undefined))]
+}
 
 export function candidateOf(rollout: Rollout): RevisionName | undefined {
   return rollout.phase === 'Idle' ? undefined : rollout.candidate

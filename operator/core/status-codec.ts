@@ -23,7 +23,15 @@ import {
 type RolloutStatus = NonNullable<ModelDeploymentStatus['rollout']>
 type PersistedStatus = Pick<
   ModelDeploymentStatus,
-  'rollout' | 'plan' | 'held' | 'retiring' | 'override' | 'rejected' | 'history' | 'lastHandledAction'
+  | 'rollout'
+  | 'plan'
+  | 'held'
+  | 'retiring'
+  | 'override'
+  | 'rejected'
+  | 'history'
+  | 'lastHandledAction'
+  | 'handledActions'
 >
 
 export function encodeState(state: State): PersistedStatus {
@@ -53,6 +61,7 @@ export function encodeState(state: State): PersistedStatus {
     ...(state.lastHandledAction !== undefined && {
       lastHandledAction: { ...state.lastHandledAction, at: formatInstant(state.lastHandledAction.at) },
     }),
+    ...(state.handledActions.length > 0 && { handledActions: [...state.handledActions] }),
   }
 }
 
@@ -61,8 +70,9 @@ function encodeReport(report: GateReport): NonNullable<RolloutStatus['gates']>[n
 }
 
 function encodePlan(plan: TrafficPlan): NonNullable<ModelDeploymentStatus['plan']> {
-  const { weightPermille, shadowPermille, ...rest } = plan
-  return { ...rest, weight: weightPermille, shadow: shadowPermille }
+  const { weightPermille, shadowPermille, peers, ...rest } = plan
+  const anyPeer = Object.keys(peers).length > 0
+  return { ...rest, weight: weightPermille, shadow: shadowPermille, ...(anyPeer && { peers: { ...peers } }) }
 }
 
 function encodeRollout(rollout: Rollout, plan: TrafficPlan): RolloutStatus {
@@ -130,13 +140,14 @@ export function decodeState(status: ModelDeploymentStatus | undefined): State {
     ...(status.lastHandledAction !== undefined && {
       lastHandledAction: { ...status.lastHandledAction, at: parseInstant(status.lastHandledAction.at) ?? 0 },
     }),
+    handledActions: status.handledActions ?? [],
   }
 }
 
 function decodePlan(plan: ModelDeploymentStatus['plan']): TrafficPlan {
   if (plan === undefined) return NO_PLAN
-  const { weight, shadow, ...rest } = plan
-  return { ...rest, weightPermille: weight ?? 0, shadowPermille: shadow ?? 0 }
+  const { weight, shadow, peers, ...rest } = plan
+  return { ...rest, weightPermille: weight ?? 0, shadowPermille: shadow ?? 0, peers: peers ?? {} }
 }
 
 /** The evidence's own shape is the operator's: it is written and read by the same code, and shown to people as it is. */

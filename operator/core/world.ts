@@ -58,6 +58,10 @@ export class World {
   /** Requests of users that nobody could answer, once anybody could. */
   unanswered = 0
   writes = 0
+  /** Addresses that differ from 10.0.0.1. */
+  readonly clusterIPs = new Map<RevisionName, string>()
+  /** False while pods cannot be asked. */
+  podsAnswer = true
   /** False while ConfigMaps do not reach the pods. */
   plansArrive = true
   readonly behaviours: (uri: string) => Behaviour
@@ -85,6 +89,19 @@ export class World {
   annotate(action: { id: string; verb: string; revision: string }): void {
     const annotations = { 'penstock.dev/action': JSON.stringify(action) }
     this.resource = { ...this.resource, metadata: { ...this.resource.metadata, annotations } }
+  }
+
+  /** Somebody deletes an object behind the operator's back; a Deployment takes its pods along. */
+  remove(key: string): void {
+    this.objects.delete(key)
+    const [kind, name = ''] = key.split('/')
+    if (kind === 'Deployment') this.#replicas.delete(name)
+    if (kind === 'Job') this.#finishedJobs.delete(key)
+  }
+
+  /** Somebody scales a Deployment, as an autoscaler or a person does. */
+  scale(revision: RevisionName, replicas: number): void {
+    this.#replicas.set(revision, replicas)
   }
 
   get serves(): RevisionName | undefined {
@@ -115,6 +132,7 @@ export class World {
       records: new Map(records.map((record) => [record.revision, record])),
       workloads: new Map([...revisions].map((revision) => [revision, this.#workload(revision)])),
       resolves: this.#resolves(),
+      ...(this.serves !== undefined && { selected: this.serves }),
       reached: new Set(this.pods.filter((pod) => pod.revision === this.serves && pod.ready).map((pod) => pod.name)),
       applyProblems: [],
       ...(plan?.candidate !== undefined && {
@@ -153,7 +171,10 @@ export class World {
   }
 
   #make(child: Child): void {
-    if (child.want === 'keep') return
+    if (child.want === 'keep') {
+      if (child.replicas !== undefined && this.#replicas.has(child.name)) this.#replicas.set(child.name, child.replicas)
+      return
+    }
     const { object } = child
     const key = `${object.kind}/${object.metadata.name}`
     if (child.want === 'create') {
@@ -173,10 +194,7 @@ export class World {
       ),
     )
     for (const key of [...this.objects.keys()].filter((each) => !wanted.has(each))) {
-      this.objects.delete(key)
-      const [kind, name = ''] = key.split('/')
-      if (kind === 'Deployment') this.#replicas.delete(name)
-      if (kind === 'Job') this.#finishedJobs.delete(key)
+      this.remove(key)
     }
   }
 
@@ -300,19 +318,19 @@ export class World {
     const desiredReplicas = this.#replicas.get(revision)
     return {
       ...(desiredReplicas !== undefined && { desiredReplicas }),
-      ...(this.objects.has(`Service/${revision}`) && { clusterIP: '10.0.0.1' }),
+      ...(this.objects.has(`Service/${revision}`) && { clusterIP: this.clusterIPs.get(revision) ?? '10.0.0.1' }),
       pods: this.pods.filter((pod) => pod.revision === revision).map((pod) => this.#podSeen(pod)),
     }
   }
 
   #podSeen(pod: Pod): PodSeen {
     const { name, ready, readyChangedAt, restarts, restartedAt, nudge } = pod
-    const record = recordOf(this.objects.get(`ControllerRevision/${pod.revision}`) as never)
+    const record = this.objects.get(`ControllerRevision/${pod.revision}`)
     const evidence: Evidence = {
       instance: name,
       revision: pod.revision,
       version: '',
-      sha256: record?.sha256 ?? '',
+      sha256: (record === undefined ? undefined : recordOf(record as never))?.sha256 ?? '',
       ready,
       planId: pod.planId,
       breaker: 'closed',
@@ -321,6 +339,6 @@ export class World {
       answers: pod.answers,
     }
     const optional = { ...(restartedAt !== undefined && { restartedAt }), ...(nudge !== undefined && { nudge }) }
-    return { name, uid: name, ready, readyChangedAt, restarts, evidence, ...optional }
+    return { name, uid: name, ready, readyChangedAt, restarts, ...(this.podsAnswer && { evidence }), ...optional }
   }
 }

@@ -107,6 +107,11 @@ export function isAlreadyExists(error: unknown): boolean {
   return error instanceof ApiError && error.reason === 'AlreadyExists'
 }
 
+/** The API server finds the object wrong; the same one will be refused again. */
+export function isInvalid(error: unknown): error is ApiError {
+  return error instanceof ApiError && error.code === 422
+}
+
 /** The resourceVersion or continue token is too old: list again. */
 export function isExpired(error: unknown): boolean {
   return error instanceof ApiError && (error.code === 410 || error.reason === 'Expired')

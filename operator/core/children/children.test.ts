@@ -90,7 +90,12 @@ test('a resolve pod has no serving label, no sidecar, and the placement of the t
     model,
     server: { podTemplate: { spec: { nodeSelector: { gpu: 'yes' }, containers: [{ name: 'sidecar' }] } } },
   }
-  const pod = resolveTemplate(owner(spec), 'server:1', { 'penstock.dev/resolve': 'm-1a2b3c4d5e' }) as unknown as PodLike
+  const pod = resolveTemplate({
+    owner: owner(spec),
+    image: 'server:1',
+    labels: { 'penstock.dev/resolve': 'm-1a2b3c4d5e' },
+    sha256: undefined,
+  }) as unknown as PodLike
   expect(pod.metadata.labels).toEqual({ 'penstock.dev/resolve': 'm-1a2b3c4d5e' })
   expect(pod.spec.containers.map((each) => each.name)).toEqual(['fetch'])
   expect(pod.spec.nodeSelector).toEqual({ gpu: 'yes' })

@@ -54,14 +54,18 @@ export function podTemplate(input: TemplateInput): PodTemplate {
   return mergeTemplate(merged, { metadata: { labels: { [REVISION_LABEL]: revision, ...labels } } })
 }
 
+export interface ResolveInput {
+  readonly owner: ModelDeployment
+  readonly image: string
+  readonly labels: Readonly<Record<string, string>>
+  /** Digest that the file must have; undefined for whatever is there. */
+  readonly sha256: string | undefined
+}
+
 /** The pod template of a revision's resolve Job: the same place and identity, but it only fetches, inspects and tells. */
-export function resolveTemplate(
-  owner: ModelDeployment,
-  image: string,
-  labels: Readonly<Record<string, string>>,
-): PodTemplate {
+export function resolveTemplate({ owner, image, labels, sha256 }: ResolveInput): PodTemplate {
   const { model, server = {} } = owner.spec
-  const pin = model.sha256 === undefined ? [] : [`--sha256=${model.sha256}`]
+  const pin = sha256 === undefined ? [] : [`--sha256=${sha256}`]
   const args = [`--uri=${model.uri}`, ...pin, '--inspect', '--termination-log=/dev/termination-log']
   const ours = {
     metadata: { labels },
@@ -180,9 +184,9 @@ function serverContainer({ owner, revision, image }: TemplateInput, server: Serv
   }
 }
 
-/** The kubelet expands `$(NAME)` in arguments; a URI that has such a thing means it literally. */
+/** The kubelet expands `$(NAME)` in arguments and makes one `$` of two; a URI that has such a thing means it literally. */
 function literal(argument: string): string {
-  return argument.replaceAll('$(', () => '$$(')
+  return argument.replaceAll('$', () => '$$')
 }
 
 function probe(path: string, timing: Readonly<Record<string, number>>) {

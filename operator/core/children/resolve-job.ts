@@ -9,8 +9,16 @@ export function resolveJobName(revision: RevisionName): string {
   return `${revision}-resolve`
 }
 
-/** The Job that turns a URI into an immutable source, a digest and the model's contract. One try a Job: the operator decides about more. */
-export function resolveJob(owner: ModelDeployment, revision: RevisionName, defaultImage: string): KubeObject {
+/**
+ * The Job that turns a URI into an immutable source, a digest and the model's contract. One try a Job: the operator decides about
+ * more. `sha256` pins a digest that is known already; spec's own pin comes first.
+ */
+export function resolveJob(
+  owner: ModelDeployment,
+  revision: RevisionName,
+  defaultImage: string,
+  sha256?: string,
+): KubeObject {
   const labels = { ...commonLabels(owner), [RESOLVE_LABEL]: revision }
   return {
     apiVersion: 'batch/v1',
@@ -19,7 +27,12 @@ export function resolveJob(owner: ModelDeployment, revision: RevisionName, defau
     spec: {
       backoffLimit: 0,
       activeDeadlineSeconds: DEADLINE_SECONDS,
-      template: resolveTemplate(owner, owner.spec.server?.image ?? defaultImage, labels),
+      template: resolveTemplate({
+        owner,
+        image: owner.spec.server?.image ?? defaultImage,
+        labels,
+        sha256: owner.spec.model.sha256 ?? sha256,
+      }),
     },
   }
 }

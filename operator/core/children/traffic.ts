@@ -1,7 +1,6 @@
 import { planKey, type PlanFile } from '../../../protocol/plan.ts'
 import type { ModelDeployment } from '../../api/resource.ts'
-import { workloadOf, type Observation } from '../observation.ts'
-import { candidateOf, type State } from '../state.ts'
+import { liveRevisions, type State } from '../state.ts'
 import type { RevisionName } from '../revision.ts'
 import { canonicalJson } from '../revision.ts'
 import { SERVER_PORT, commonLabels, ownedMetadata, type KubeObject } from './object.ts'
@@ -14,12 +13,8 @@ export function trafficConfigMapName(modelDeployment: string): string {
  * The Relay's plan as files, one per live revision. Stable relays the candidate's share; a replaced revision relays everything to
  * the one that replaced it; a candidate answers whoever asks it (that is the preview).
  */
-export function trafficConfigMap(owner: ModelDeployment, state: State, seen: Observation): KubeObject {
-  const candidate = candidateOf(state.rollout)
-  const revisions = [state.stable, candidate, ...state.retiring.map((old) => old.revision)].filter(
-    (each) => each !== undefined,
-  )
-  const files = [...new Set(revisions)].map((revision) => planFile(revision, state, seen))
+export function trafficConfigMap(owner: ModelDeployment, state: State): KubeObject {
+  const files = liveRevisions(state).map((revision) => planFile(revision, state))
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
@@ -28,11 +23,11 @@ export function trafficConfigMap(owner: ModelDeployment, state: State, seen: Obs
   }
 }
 
-function planFile(revision: RevisionName, state: State, seen: Observation): PlanFile {
+function planFile(revision: RevisionName, state: State): PlanFile {
   const { plan } = state
   const retired = state.retiring.some((old) => old.revision === revision)
   const target = retired ? state.stable : revision === state.stable ? plan.candidate : undefined
-  const clusterIP = workloadOf(seen, target).clusterIP
+  const clusterIP = target === undefined ? undefined : plan.peers[target]
   const alone = { id: plan.id, revision, weightPermille: 0, shadowPermille: 0, retired }
   if (target === undefined || clusterIP === undefined) return alone
   return {

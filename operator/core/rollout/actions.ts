@@ -1,8 +1,8 @@
 import { ACTION_ANNOTATION } from '../../api/resource.ts'
 import { candidateOf, type ActiveRollout, type HandledAction, type State } from '../state.ts'
-import type { RevisionName } from '../revision.ts'
+import { revisionName, type RevisionName } from '../revision.ts'
 import type { Situation } from './situation.ts'
-import { rollBack, toPromoting, toStep, withoutHold } from './transitions.ts'
+import { remember, rollBack, toPromoting, toStep, withoutHold } from './transitions.ts'
 
 const VERBS = ['promote', 'approve', 'abort', 'retry', 'pause', 'resume', 'undo'] as const
 export type Verb = (typeof VERBS)[number]
@@ -16,6 +16,8 @@ export interface Action {
 
 const MAX_ANNOTATION_LENGTH = 1024
 const MAX_ID_LENGTH = 128
+/** So many ids are remembered, for an annotation that a tool sets back to an older value. */
+const MAX_HANDLED = 16
 
 type Parsed = { readonly action: Action } | { readonly id: string; readonly verb: string; readonly refusal: string }
 
@@ -31,7 +33,7 @@ export function handleAction(state: State, at: Situation): State {
   if (text === undefined) return state
   const parsed = parseAction(text)
   const asked = 'action' in parsed ? parsed.action : parsed
-  if (asked.id === state.lastHandledAction?.id) return state
+  if (asked.id === state.lastHandledAction?.id || state.handledActions.includes(asked.id)) return state
   const outcome: Outcome = 'action' in parsed ? perform(state, parsed.action, at) : parsed.refusal
   const refused = typeof outcome === 'string'
   const handled: HandledAction = {
@@ -40,7 +42,11 @@ export function handleAction(state: State, at: Situation): State {
     result: refused ? `Refused: ${outcome}` : 'Done',
     at: at.now,
   }
-  return { ...(refused ? state : outcome), lastHandledAction: handled }
+  return {
+    ...(refused ? state : outcome),
+    lastHandledAction: handled,
+    handledActions: [asked.id, ...state.handledActions].slice(0, MAX_HANDLED),
+  }
 }
 
 function parseAction(text: string): Parsed {
@@ -129,7 +135,7 @@ function approve(state: State, rollout: ActiveRollout, at: Situation): Outcome {
 function abort(state: State, rollout: ActiveRollout, at: Situation): Outcome {
   const rejection = { revision: rollout.candidate, gate: 'Abort', message: 'aborted by an action', at: at.now }
   const aborted = rollBack(state, rollout, { kind: 'Abort', message: 'aborted by an action' }, at)
-  return { ...aborted, rejected: [rejection, ...aborted.rejected.filter((old) => old.revision !== rollout.candidate)] }
+  return { ...aborted, rejected: remember(rejection, aborted.rejected) }
 }
 
 function resume(state: State, rollout: ActiveRollout, at: Situation): Outcome {
@@ -150,17 +156,29 @@ function resume(state: State, rollout: ActiveRollout, at: Situation): Outcome {
   }
 }
 
+/** Forgets a rejection; for the revision that an undo set aside it ends the undo. */
 function retry(state: State, action: Action): Outcome {
+  const { override, ...rest } = state
+  const endsUndo = override?.specRevision === action.revision
   const rejected = state.rejected.filter((rejection) => rejection.revision !== action.revision)
-  return rejected.length === state.rejected.length ? `${action.revision} is not rejected` : { ...state, rejected }
+  if (rejected.length === state.rejected.length && !endsUndo) return `${action.revision} is not rejected`
+  return { ...(endsUndo ? rest : state), rejected }
 }
 
+/** Goes back only to what served before: a candidate has to pass its gates, or be promoted by name. */
 function undo(state: State, action: Action, at: Situation): Outcome {
-  if (action.revision === state.stable) return `${action.revision} is stable already`
-  if (!at.seen.records.has(action.revision)) return `${action.revision} is not kept any more; apply its spec again`
+  const { revision } = action
+  if (revision === state.stable) return `${revision} is stable already`
+  if (revision === candidateOf(state.rollout)) return `${revision} is the candidate; use promote`
+  const served =
+    state.retiring.some((old) => old.revision === revision) ||
+    state.history.some((entry) => entry.revision === revision && entry.outcome === 'Promoted')
+  if (!served) return `${revision} has never served, as far as status remembers; apply its spec instead`
+  if (!at.seen.records.has(revision)) return `${revision} is not kept any more; apply its spec again`
+  const { metadata, spec } = at.seen.resource
   return {
     ...state,
-    override: { revision: action.revision, specGeneration: at.generation },
-    rejected: state.rejected.filter((rejection) => rejection.revision !== action.revision),
+    override: { revision, specRevision: revisionName(metadata.name, spec) },
+    rejected: state.rejected.filter((rejection) => rejection.revision !== revision),
   }
 }

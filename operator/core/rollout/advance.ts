@@ -20,6 +20,8 @@ import {
 const FLAT_MS = 30_000
 /** A client that cannot be moved (it ignores `Connection: close`) keeps a replaced revision at most this much longer. */
 const RETIRING_OVERTIME_MS = 600_000
+/** How often replaced revisions are asked whether anybody still reaches them. */
+export const RETIRING_LOOK_INTERVAL_MS = 5000
 
 /**
  * Decides the next state of a ModelDeployment's rollout. Pure: everything it may know is in `at`. At most one phase changes in one
@@ -67,6 +69,10 @@ function interrupted(state: State, rollout: ActiveRollout, at: Situation): State
       at,
     )
   }
+  if (rollout.phase !== 'Preparing' && rollout.phase !== 'RollingBack' && !at.seen.records.has(rollout.candidate)) {
+    const message = `ControllerRevision ${rollout.candidate} is gone; the revision is resolved anew`
+    return rollBack(state, rollout, { kind: 'Superseded', message }, at)
+  }
   if (state.held === undefined && at.now - lastProgress(rollout) > at.policy.progressDeadlineMs) {
     return rollBack(
       state,
@@ -109,7 +115,7 @@ function prepared(state: State, rollout: Preparing, at: Situation): State {
 /** No stable, or a broken one, gives nothing to compare with; an undo goes back to what was proven before. */
 function needsNoSteps(state: State, rollout: Preparing, at: Situation): boolean {
   if (state.stable === undefined || rollout.steps.length === 0) return true
-  return state.override?.revision === rollout.candidate || isBroken(workloadOf(at.seen, state.stable), at.now)
+  return state.override?.revision === rollout.candidate || isBroken(state, at)
 }
 
 /** The record itself is made by the children; here only a failure decides anything. */
@@ -154,21 +160,24 @@ function holdOrRelease(state: State, at: Situation): State {
   return state
 }
 
-/** Counts what still reaches replaced revisions, and lets those go that nothing reaches any more. */
-function retire(state: State, at: Situation): State {
+/**
+ * Counts what still reaches replaced revisions, and lets those go that nothing reaches any more. The count matters only towards the end of a
+ * revision's time, and is written no more often than it is looked at.
+ */
+export function retire(state: State, at: Situation): State {
   if (state.retiring.length === 0) return state
   const retiring = state.retiring.map((old) => recount(old, at)).filter((old) => !isSpent(old, at.now))
   return { ...state, retiring }
 }
 
+/** Law: what could not be read is not flat, and neither is a sum over other pods than before. */
 function recount(old: Retiring, at: Situation): Retiring {
-  const directRequests = workloadOf(at.seen, old.revision).pods.reduce(
-    (sum, pod) => sum + (pod.evidence?.directRequests ?? 0),
-    0,
-  )
-  if (directRequests === old.directRequests) return old
-  const grew = directRequests > old.directRequests
-  return { ...old, directRequests, flatSince: grew ? at.now : old.flatSince }
+  if (at.now < old.until - FLAT_MS || at.now - old.flatSince < RETIRING_LOOK_INTERVAL_MS) return old
+  const { pods } = workloadOf(at.seen, old.revision)
+  const unread = pods.some((pod) => pod.ready && pod.evidence === undefined)
+  const directRequests = pods.reduce((sum, pod) => sum + (pod.evidence?.directRequests ?? 0), 0)
+  if (unread) return { ...old, flatSince: at.now }
+  return directRequests === old.directRequests ? old : { ...old, directRequests, flatSince: at.now }
 }
 
 function isSpent(old: Retiring, now: Instant): boolean {

@@ -16,11 +16,11 @@ const EVIDENCE_WRITE_INTERVAL_MS = 15_000
  * does anybody hold it, is the hold over.
  */
 export function shifted(state: State, rollout: Shifting, at: Situation): State {
-  if (state.held?.by === 'GateFailure') return state
+  if (state.held?.by === 'GateFailure')
+    return rollout.acknowledgedAt === undefined ? acknowledge(state, rollout, at) : state
   const health = candidateHealth(at.seen, rollout, 0)
   if (health.state === 'Broken') return rollBack(state, rollout, { kind: 'Health', message: health.message }, at)
-  const stable = workloadOf(at.seen, state.stable)
-  if (isBroken(stable, at.now) && health.state === 'Healthy') return toPromoting(state, rollout, at)
+  if (isBroken(state, at) && health.state === 'Healthy') return toPromoting(state, rollout, at)
   if (rollout.acknowledgedAt === undefined) return acknowledge(state, rollout, at)
   return judged(state, { ...rollout, acknowledgedAt: rollout.acknowledgedAt }, at)
 }

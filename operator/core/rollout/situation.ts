@@ -1,8 +1,8 @@
 import type { Policy } from '../policy.ts'
-import type { Observation, Workload } from '../observation.ts'
-import { workloadOf } from '../observation.ts'
+import type { Observation } from '../observation.ts'
+import { readyPods, workloadOf } from '../observation.ts'
 import { revisionName, type RevisionName } from '../revision.ts'
-import type { Instant } from '../instant.ts'
+import { parseInstant, type Instant } from '../instant.ts'
 import { fixedReplicas } from '../policy.ts'
 import type { State } from '../state.ts'
 
@@ -24,17 +24,25 @@ export interface Situation {
 export function fullSize(state: State, seen: Observation): number {
   const stable = workloadOf(seen, state.stable)
   const spec = seen.resource.spec
-  const wanted = fixedReplicas(spec) ?? stable.desiredReplicas ?? spec.autoscaling?.minReplicas ?? 1
+  const wanted = fixedReplicas(spec) ?? Math.max(stable.desiredReplicas ?? 0, spec.autoscaling?.minReplicas ?? 1)
   return Math.max(1, wanted)
 }
 
 /** A pod may be unready for a moment (a restart, a slow probe) without its revision being given up. */
 const BROKEN_AFTER_MS = 15_000
 
-/** True when no pod of stable is ready and none was lately, or none is asked for: then there is nothing left to protect or to compare with. */
-export function isBroken(stable: Workload, now: Instant): boolean {
+/**
+ * True when no pod of stable is ready and none was lately, or none is asked for: then there is nothing left to protect or to
+ * compare with. Pods that do not exist tell no times; since when nobody answers is what the Available condition remembers.
+ */
+export function isBroken(state: State, { seen, now }: Pick<Situation, 'seen' | 'now'>): boolean {
+  const stable = workloadOf(seen, state.stable)
   if (stable.desiredReplicas === 0) return true
-  return stable.pods.length > 0 && stable.pods.every((pod) => !pod.ready && now - pod.readyChangedAt >= BROKEN_AFTER_MS)
+  if (readyPods(stable).length > 0) return false
+  if (stable.pods.length > 0 && stable.pods.every((pod) => now - pod.readyChangedAt >= BROKEN_AFTER_MS)) return true
+  const available = seen.resource.status?.conditions?.find((condition) => condition.type === 'Available')
+  const since = available?.status === 'False' ? parseInstant(available.lastTransitionTime) : undefined
+  return since !== undefined && now - since >= BROKEN_AFTER_MS
 }
 
 /** What people call a revision: spec's label when spec asks for it, else the one that was frozen with it. */

@@ -20,11 +20,13 @@ import { describeRevision, versionOf } from './situation.ts'
 const MAX_REJECTED = 16
 const MAX_RETIRING = 16
 
-/** Idle -> Preparing. A warm old revision that is asked for again stops retiring. */
+/**
+ * Idle -> Preparing. A warm old revision that is asked for again goes on relaying what still reaches it directly until it is
+ * promoted; if it is not, it stays as warm as it was.
+ */
 export function begin(state: State, at: Situation): State {
   return {
     ...state,
-    retiring: state.retiring.filter((old) => old.revision !== at.desired),
     rollout: {
       phase: 'Preparing',
       candidate: at.desired,
@@ -84,9 +86,9 @@ export function promote(state: State, rollout: ActiveRollout, at: Situation, rea
     stable: rollout.candidate,
     rollout: IDLE,
     plan: { ...planFor(state, at), stable: rollout.candidate },
-    retiring: [...old, ...state.retiring].slice(0, MAX_RETIRING),
+    retiring: [...old, ...state.retiring.filter((each) => each.revision !== rollout.candidate)].slice(0, MAX_RETIRING),
     rejected: state.rejected.filter((rejection) => rejection.revision !== rollout.candidate),
-    history: [entry, ...state.history].slice(0, at.policy.historyLimit),
+    history: recorded(entry, state.history, at.policy.historyLimit),
   }
 }
 
@@ -125,15 +127,21 @@ export function endRollback(state: State, rollout: RollingBack, at: Situation): 
     ...(override !== undefined && !overrideFailed && { override }),
     rollout: IDLE,
     rejected,
-    history: [entry, ...state.history].slice(0, at.policy.historyLimit),
+    retiring: state.retiring.map((old) =>
+      old.revision === rollout.candidate
+        ? { ...old, until: at.now + at.policy.scaleDownDelayMs, flatSince: at.now }
+        : old,
+    ),
+    history: recorded(entry, state.history, at.policy.historyLimit),
   }
 }
 
 /** The candidate's share to zero without ending the rollout: a person decides what happens next. */
 export function pauseOnFailure(state: State, rollout: Shifting, gate: GateReport, at: Situation): State {
+  const { acknowledgedAt: _ofTheOldPlan, judgedAt: _then, departed: _counted, ...stopped } = rollout
   return {
     ...state,
-    rollout: { ...rollout, since: at.now },
+    rollout: { ...stopped, since: at.now },
     plan: planFor(state, at),
     held: { by: 'GateFailure', reason: `gate ${gate.name} failed: ${gate.message}`, since: at.now },
   }
@@ -148,7 +156,7 @@ export function withoutHold(state: State): State {
  * Law: an id is greater than every id that a pod has taken up, as pods ignore older ones. Status knows the greatest one, unless
  * somebody took status away; then the pods still do.
  */
-function nextPlanId(state: State, at: Situation): number {
+export function nextPlanId(state: State, at: Situation): number {
   const pods = [...at.seen.workloads.values()].flatMap((workload) => workload.pods)
   return 1 + Math.max(state.plan.id, ...pods.map((pod) => pod.evidence?.planId ?? 0))
 }
@@ -164,6 +172,7 @@ function planFor(
     ...(share !== undefined && { candidate: share.candidate }),
     weightPermille: (share?.percent ?? 0) * 10,
     shadowPermille: 0,
+    peers: state.plan.peers,
     ...(at.policy.sticky !== undefined && { sticky: at.policy.sticky }),
   }
 }
@@ -200,7 +209,21 @@ function reject(rejected: readonly Rejection[], rollout: RollingBack, at: Situat
     ...(because.kind === 'Gate' && { evidence: { ...because.gate.evidence } }),
     at: at.now,
   }
-  return [rejection, ...rejected.filter((old) => old.revision !== candidate)].slice(0, MAX_REJECTED)
+  return remember(rejection, rejected)
+}
+
+/** The newest rejection of a revision is the one that counts, and only so many revisions are remembered. */
+export function remember(rejection: Rejection, rejected: readonly Rejection[]): readonly Rejection[] {
+  return [rejection, ...rejected.filter((old) => old.revision !== rejection.revision)].slice(0, MAX_REJECTED)
+}
+
+/** Promotions are kept apart from what failed: a row of failures must not push out the revisions that an undo goes back to. */
+function recorded(entry: HistoryEntry, history: readonly HistoryEntry[], limit: number): readonly HistoryEntry[] {
+  let promotions = 0
+  let others = 0
+  return [entry, ...history].filter((each) =>
+    each.outcome === 'Promoted' ? (promotions += 1) <= limit : (others += 1) <= limit,
+  )
 }
 
 /** The sentence for a rollout that ended as it should. */

@@ -65,9 +65,18 @@ export class PeerLink {
     if (answer.revision === undefined) {
       return { kind: 'failed', why: `${answer.status} from something that is no Penstock server` }
     }
-    if (answer.revision !== this.#to.revision) return { kind: 'foreign', answer }
+    if (answer.revision !== this.#to.revision) {
+      return isSibling(answer.revision, this.#to.revision)
+        ? { kind: 'foreign', answer }
+        : { kind: 'failed', why: `an answer from ${answer.revision.slice(0, 64)}, another model` }
+    }
     return isOk(answer) ? { kind: 'ok', answer } : { kind: 'failed', why: `${answer.status} ${reasonIn(answer)}` }
   }
+}
+
+/** A revision is named `<modeldeployment>-<10 hex digits>`. An address that was given to another model must not answer for this one. */
+function isSibling(revision: string, other: string): boolean {
+  return /^-[0-9a-f]{10}$/.test(revision.slice(-11)) && revision.slice(0, -11) === other.slice(0, -11)
 }
 
 /** The message of a JSON error, whichever route worded it. */

@@ -251,11 +251,16 @@ describe('a bad peer', () => {
     expect(countsOf(subject.answers()['next'])).toEqual({ ...none, rejected: 1 })
   })
 
-  test('of another revision serves the user and counts as foreign', async () => {
+  test.each([
+    ['of the same model serves the user and counts as foreign', 'm-00000000aa', 'from the peer', { foreign: 1 }],
+    ['of another model never reaches the user', 'n-00000000aa', 'from us', { error: 1 }],
+    ['of no name that we give never reaches the user', 'm-x-00000000aa', 'from us', { error: 1 }],
+  ])('that answers as a revision %s', async (_title, revision, answered, counts) => {
     const subject = traffic()
-    subject.follow(plan(await peer((_request, response) => goodAnswer(response, 'older'))))
-    expect(String((await ask(subject)).body)).toBe('from the peer')
-    expect(countsOf(subject.answers()['next'])).toEqual({ ...none, foreign: 1 })
+    const address = await peer((_request, response) => goodAnswer(response, revision))
+    subject.follow({ ...plan(address), peer: { revision: 'm-00000000bb', address } })
+    expect(String((await ask(subject)).body)).toBe(answered)
+    expect(countsOf(subject.answers()['m-00000000bb'])).toEqual({ ...none, ...counts })
   })
 
   test('that is dead is asked five times, then left alone until a probe is answered', async () => {

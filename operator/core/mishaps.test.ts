@@ -1,0 +1,309 @@
+import { describe, expect, test } from '@jest/globals'
+import { plan } from './plan.ts'
+import { SETTINGS, conditionOf, named, newWorld, settle, settled, specOf } from './story.ts'
+import type { World } from './world.ts'
+
+/** A world that stands in the middle of shifting from `good` to `better`. */
+function shifting(): World {
+  const world = settled('good')
+  world.setSpec(specOf('better', { steps: [{ weight: 10, hold: '1h' }] }))
+  return settle(world, { rounds: 30 })
+}
+
+/** A world in which `better` has just taken over from `good`, which is still warm. */
+function switched(): World {
+  const world = settled('good')
+  world.setSpec(specOf('better'))
+  for (let round = 0; world.serves !== named('better') && round < 200; round += 1) settle(world, { rounds: 1 })
+  return world
+}
+
+function rejectedBy(world: World) {
+  return world.resource.status?.rejected?.map((each) => each.revision) ?? []
+}
+
+describe('a ControllerRevision that somebody deletes', () => {
+  test("leaves stable's pods alone, and status says what is lost", () => {
+    const world = settled('good')
+    world.remove(`ControllerRevision/${named('good')}`)
+    settle(world, { rounds: 60 })
+    expect(world.replicasOf(named('good'))).toBe(2)
+    expect(conditionOf(world, 'Stalled')).toMatchObject({ status: 'True', reason: 'RecordMissing' })
+    expect(conditionOf(world, 'Available')).toMatchObject({ status: 'True' })
+    expect(world.resource.status?.stable?.sha256).toBe('a'.repeat(64))
+    expect(world.unanswered).toBe(0)
+  })
+
+  test('does not keep stable from being scaled, nor the next version from coming', () => {
+    const world = settled('good')
+    world.remove(`ControllerRevision/${named('good')}`)
+    world.setSpec({ ...specOf('good'), scaling: { replicas: 3 } })
+    settle(world, { rounds: 10 })
+    expect(world.replicasOf(named('good'))).toBe(3)
+    world.setSpec(specOf('better'))
+    settle(world)
+    expect(world.serves).toBe(named('better'))
+    expect(world.unanswered).toBe(0)
+  })
+
+  test("together with stable's Deployment is made anew, from the digest that status remembers", () => {
+    const world = settled('good')
+    world.remove(`ControllerRevision/${named('good')}`)
+    world.remove(`Deployment/${named('good')}`)
+    const { children } = plan(world.observe(), SETTINGS, world.now)
+    expect(JSON.stringify(children)).toContain(`--sha256=${'a'.repeat(64)}`)
+    settle(world)
+    expect(world.replicasOf(named('good'))).toBe(2)
+    expect(conditionOf(world, 'Ready')).toMatchObject({ status: 'True' })
+  })
+
+  test('of the candidate takes its share away and starts it anew; nothing is held against it', () => {
+    const world = shifting()
+    world.remove(`ControllerRevision/${named('better')}`)
+    settle(world, { rounds: 3 })
+    expect(world.resource.status?.plan?.weight).toBe(0)
+    settle(world, { rounds: 30 })
+    expect(world.resource.status?.rollout).toMatchObject({ phase: 'Shifting' })
+    expect(rejectedBy(world)).toEqual([])
+    expect(world.unanswered).toBe(0)
+  })
+})
+
+describe('a status that somebody takes away', () => {
+  const loseStatus = (world: World) => {
+    const { status: _lost, ...rest } = world.resource
+    world.resource = rest
+  }
+
+  test('costs nobody an answer: the Service still tells who is stable', () => {
+    const world = settled('good')
+    loseStatus(world)
+    settle(world)
+    expect(world.resource.status?.stable?.revision).toBe(named('good'))
+    expect(conditionOf(world, 'Ready')).toMatchObject({ status: 'True' })
+    expect(world.unanswered).toBe(0)
+  })
+
+  test('in a rollout puts nothing in front of users without its gates', () => {
+    const world = settled('good')
+    world.setSpec(specOf('failing'))
+    settle(world, { rounds: 6 })
+    loseStatus(world)
+    settle(world)
+    expect(world.serves).toBe(named('good'))
+    expect(rejectedBy(world)).toEqual([named('failing')])
+    expect(world.unanswered).toBe(0)
+  })
+})
+
+describe('a stable revision that nobody can bring back', () => {
+  test('because its pods cannot be made does not keep its fix from users', () => {
+    const world = settled('good')
+    world.setSpec(specOf('better', { steps: [{ weight: 10, hold: '1h' }] }))
+    settle(world, { rounds: 10 })
+    for (let round = 0; round < 40; round += 1) {
+      for (const pod of world.pods.filter((each) => each.revision === named('good')))
+        world.pods.splice(world.pods.indexOf(pod), 1)
+      world.commit(plan(world.observe(), SETTINGS, world.now))
+      world.now += 1000
+    }
+    settle(world)
+    expect(world.serves).toBe(named('better'))
+  })
+
+  test('is not given up for a pod that is away for a moment', () => {
+    const world = shifting()
+    for (const pod of world.pods.filter((each) => each.revision === named('good')))
+      world.pods.splice(world.pods.indexOf(pod), 1)
+    settle(world, { rounds: 20 })
+    expect(world.serves).toBe(named('good'))
+  })
+})
+
+test('however often rollouts are aborted, status stays within its limits', () => {
+  const world = settled('good')
+  for (let each = 0; each < 20; each += 1) {
+    const spec = { ...specOf('better'), server: { drainSeconds: each } }
+    world.setSpec(spec)
+    settle(world, { rounds: 4 })
+    world.annotate({ id: String(each), verb: 'abort', revision: world.resource.status?.candidate?.revision ?? '' })
+    settle(world, { rounds: 10 })
+  }
+  expect(rejectedBy(world)).toHaveLength(16)
+  expect(world.resource.status?.handledActions).toHaveLength(16)
+  expect(world.resource.status?.history?.map((entry) => entry.outcome)).toEqual([
+    ...Array.from({ length: 5 }, () => 'Aborted'),
+    'Promoted',
+  ])
+})
+
+test('an action that comes back is not done again', () => {
+  const world = shifting()
+  world.annotate({ id: '1', verb: 'pause', revision: named('better') })
+  settle(world, { rounds: 2 })
+  world.annotate({ id: '2', verb: 'resume', revision: named('better') })
+  settle(world, { rounds: 2 })
+  world.annotate({ id: '1', verb: 'pause', revision: named('better') })
+  settle(world, { rounds: 2 })
+  expect(world.resource.status?.held).toBeUndefined()
+})
+
+test('a gate failure that pauses is told to the pods until they know', () => {
+  const world = settled('good')
+  world.setSpec(specOf('failing', { onFailure: 'Pause' }))
+  for (let round = 0; world.resource.status?.held === undefined && round < 100; round += 1) settle(world, { rounds: 1 })
+  world.plansArrive = false
+  for (const pod of world.pods) pod.planId = 1
+  world.now += 5000
+  expect(plan(world.observe(), SETTINGS, world.now).nudges).not.toEqual([])
+  world.plansArrive = true
+  settle(world)
+  expect(world.resource.status?.rollout?.acknowledgedAt).toBeDefined()
+  expect(plan(world.observe(), SETTINGS, world.now).nudges).toEqual([])
+})
+
+describe('an undo', () => {
+  const undo = (world: World, model: string, id = 'u') => {
+    world.annotate({ id, verb: 'undo', revision: named(model) })
+    return settle(world)
+  }
+
+  test('never promotes the candidate without its gates', () => {
+    const world = undo(shifting(), 'better')
+    expect(world.resource.status?.lastHandledAction?.result).toMatch(/^Refused: .* is the candidate; use promote/)
+    expect(world.serves).toBe(named('good'))
+  })
+
+  test('goes back only to what has served', () => {
+    const world = settled('good')
+    world.setSpec(specOf('failing'))
+    settle(world)
+    undo(world, 'failing')
+    expect(world.resource.status?.lastHandledAction?.result).toMatch(/^Refused: .* has never served/)
+    expect(rejectedBy(world)).toEqual([named('failing')])
+  })
+
+  test('finds its target after any number of failed rollouts', () => {
+    const world = switched()
+    for (const drainSeconds of [1, 2, 3, 4, 5, 6, 7]) {
+      world.setSpec({ ...specOf('missing'), server: { drainSeconds } })
+      settle(world, { rounds: 30 })
+    }
+    settle(world, { rounds: 400 })
+    undo(world, 'good')
+    expect(world.serves).toBe(named('good'))
+    expect(world.unanswered).toBe(0)
+  })
+
+  test('to a warm revision that is called off leaves it warm', () => {
+    const world = switched()
+    world.annotate({ id: 'u', verb: 'undo', revision: named('good') })
+    settle(world, { rounds: 1 })
+    expect(world.resource.status?.rollout).toMatchObject({ phase: 'Preparing' })
+    world.annotate({ id: 'r', verb: 'retry', revision: named('better') })
+    settle(world, { rounds: 3 })
+    expect(world.resource.status?.rollout).toMatchObject({ phase: 'Idle' })
+    expect(world.resource.status?.retiring).toMatchObject([{ revision: named('good') }])
+    expect(world.replicasOf(named('good'))).toBe(2)
+  })
+})
+
+describe('a replaced revision', () => {
+  test('is not removed while a pod of it cannot be asked', () => {
+    const world = switched()
+    world.podsAnswer = false
+    settle(world, { rounds: 400 })
+    expect(world.replicasOf(named('good'))).toBe(2)
+    settle(world, { rounds: 600 })
+    expect(world.replicasOf(named('good'))).toBeUndefined()
+  })
+
+  test('that is still reached costs no status write but one every five seconds at its end', () => {
+    const world = switched()
+    let writes = 0
+    for (let second = 0; second < 400; second += 1) {
+      for (const pod of world.pods.filter((each) => each.revision === named('good'))) pod.directRequests += 1
+      const before = JSON.stringify(world.resource.status)
+      world.commit(plan(world.observe(), SETTINGS, world.now))
+      if (JSON.stringify(world.resource.status) !== before) writes += 1
+      world.pass(1000, 10)
+    }
+    expect(world.replicasOf(named('good'))).toBe(2)
+    expect(writes).toBeLessThan(40)
+  })
+
+  test('gives up its warmth to nobody: stable keeps its capacity while clients are relayed to it', () => {
+    const autoscaled = (model: string) => {
+      const { scaling: _fixed, ...rest } = specOf(model)
+      return { ...rest, autoscaling: { minReplicas: 1, maxReplicas: 10 } }
+    }
+    const world = newWorld(autoscaled('good'))
+    settle(world)
+    world.scale(named('good'), 6)
+    world.setSpec(autoscaled('better'))
+    for (let round = 0; world.serves !== named('better') && round < 200; round += 1) settle(world, { rounds: 1 })
+    const autoscaler = () =>
+      world.objects.get(`HorizontalPodAutoscaler/${named('better')}`)?.spec as { behavior?: unknown }
+    expect(autoscaler().behavior).toEqual({ scaleDown: { selectPolicy: 'Disabled' } })
+    settle(world, { rounds: 500 })
+    expect(autoscaler().behavior).toBeUndefined()
+  })
+
+  test('goes also while spec is invalid', () => {
+    const world = switched()
+    world.setSpec(specOf('better', { steps: [{ shadow: 50, hold: '1s' }] }))
+    settle(world, { rounds: 400 })
+    expect(world.replicasOf(named('good'))).toBeUndefined()
+  })
+})
+
+describe('a size of zero', () => {
+  test('is what somebody asked for: ready, with nothing left to wait for', () => {
+    const world = newWorld({ ...specOf('good'), scaling: { replicas: 0 } })
+    settle(world)
+    expect(conditionOf(world, 'Ready')).toMatchObject({ status: 'True', reason: 'ScaledToZero' })
+    expect(conditionOf(world, 'Reconciling')).toMatchObject({ status: 'False' })
+    expect(conditionOf(world, 'Available')).toMatchObject({ status: 'False' })
+  })
+
+  test('ends when an autoscaler is asked for, which would not wake a Deployment itself', () => {
+    const world = newWorld({ ...specOf('good'), scaling: { replicas: 0 } })
+    settle(world)
+    const { scaling: _zero, ...rest } = specOf('good')
+    world.setSpec({ ...rest, autoscaling: { minReplicas: 2, maxReplicas: 4 } })
+    settle(world)
+    expect(world.replicasOf(named('good'))).toBe(2)
+  })
+})
+
+describe('the address of a Service', () => {
+  const addressIn = (world: World) => {
+    const files = world.objects.get('ConfigMap/m-traffic')?.data as Record<string, string>
+    return JSON.parse(files[`${named('good')}.json`] ?? '{}') as { id: number; peer?: { address: string } }
+  }
+
+  test('that changes under a plan makes a new plan, whose evidence starts anew', () => {
+    const world = shifting()
+    const before = addressIn(world)
+    world.clusterIPs.set(named('better'), '10.9.9.9')
+    settle(world, { rounds: 1 })
+    expect(addressIn(world)).toMatchObject({ id: before.id + 1, peer: { address: '10.9.9.9:8080' } })
+    expect(world.resource.status?.rollout?.acknowledgedAt).toBeUndefined()
+    settle(world, { rounds: 3 })
+    expect(world.resource.status?.rollout?.acknowledgedAt).toBeDefined()
+  })
+
+  test('is given to nobody else while a pod may still relay to it', () => {
+    const world = shifting()
+    world.plansArrive = false
+    world.setSpec(specOf('good'))
+    settle(world, { rounds: 60 })
+    expect(world.resource.status?.rollout).toMatchObject({ phase: 'Idle' })
+    expect([...world.objects.keys()]).toContain(`Service/${named('better')}`)
+    expect(world.replicasOf(named('better'))).toBeUndefined()
+    world.plansArrive = true
+    settle(world)
+    expect([...world.objects.keys()]).not.toContain(`Service/${named('better')}`)
+    expect(world.resource.status?.plan?.peers).toBeUndefined()
+  })
+})

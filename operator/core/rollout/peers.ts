@@ -1,0 +1,68 @@
+import { readyPods, workloadOf, type Observation } from '../observation.ts'
+import { canonicalJson, type RevisionName } from '../revision.ts'
+import { liveRevisions, type Rollout, type State } from '../state.ts'
+import type { Situation } from './situation.ts'
+import { nextPlanId } from './transitions.ts'
+
+/** A pod that never hears of a plan must not make status grow. */
+const MAX_LINGERING = 8
+
+/**
+ * Puts the addresses that the plan in force relays to into it. Law: one plan id means one set of addresses, as a pod ignores a
+ * plan whose id it knows; so an address that changed under a plan makes a new plan.
+ */
+export function withPeers(state: State, previousPlanId: number, at: Situation): State {
+  const { plan } = state
+  const current = currentPeers(state, at.seen)
+  const lingering = everyPodHeard(state, at.seen) ? [] : earlierPeers(state).slice(0, MAX_LINGERING)
+  const peers = { ...pick(plan.peers, lingering), ...current }
+  if (canonicalJson(peers) === canonicalJson(plan.peers)) return state
+  const moved = Object.entries(current).some(([revision, address]) => plan.peers[revision] !== address)
+  if (!moved || plan.id !== previousPlanId) return { ...state, plan: { ...plan, peers } }
+  return { ...state, plan: { ...plan, peers, id: nextPlanId(state, at) }, rollout: anew(state.rollout, at) }
+}
+
+/** Addresses of earlier plans; in Idle those of live revisions are safe anyway, and pods are not asked. */
+function earlierPeers(state: State): readonly RevisionName[] {
+  return state.rollout.phase === 'Idle' ? lingeringPeers(state) : Object.keys(state.plan.peers)
+}
+
+/** Revisions that are gone and whose address pods may still relay to: their Services stay until nobody does. */
+export function lingeringPeers(state: State): readonly RevisionName[] {
+  const live = liveRevisions(state)
+  return Object.keys(state.plan.peers).filter((revision) => !live.includes(revision))
+}
+
+/** Pods that answer users and follow an older plan than the one in force, or have not said which. */
+export function podsBehind(state: State, seen: Observation) {
+  const revisions = [state.stable, ...state.retiring.map((old) => old.revision)]
+  const pods = revisions.flatMap((revision) => readyPods(workloadOf(seen, revision)))
+  return pods.filter((pod) => (pod.evidence?.planId ?? -1) < state.plan.id)
+}
+
+function everyPodHeard(state: State, seen: Observation): boolean {
+  return podsBehind(state, seen).length === 0
+}
+
+/** The candidate while it has a share, and stable while a replaced revision relays to it. A Service that is away keeps its address. */
+function currentPeers(state: State, seen: Observation): Readonly<Record<RevisionName, string>> {
+  const relayedTo = [state.plan.candidate, state.retiring.length > 0 ? state.stable : undefined]
+  return Object.fromEntries(
+    relayedTo.flatMap((revision) => {
+      if (revision === undefined) return []
+      const address = workloadOf(seen, revision).clusterIP ?? state.plan.peers[revision]
+      return address === undefined ? [] : [[revision, address]]
+    }),
+  )
+}
+
+/** A new plan has no acknowledgement yet, and its counters start at zero. */
+function anew(rollout: Rollout, at: Situation): Rollout {
+  if (rollout.phase !== 'Shifting') return rollout
+  const { acknowledgedAt: _ofTheOldPlan, judgedAt: _then, departed: _counted, ...rest } = rollout
+  return { ...rest, since: at.now, gates: [] }
+}
+
+function pick<T>(all: Readonly<Record<string, T>>, keys: readonly string[]): Record<string, T> {
+  return Object.fromEntries(Object.entries(all).filter(([key]) => keys.includes(key)))
+}
