@@ -133,7 +133,7 @@ describe('server-side apply', () => {
       spec: { template: { spec: { containers: [{ name: 'main', env: [c] }] } } },
     })
     const { body } = await client.apply(path, 'alice', config('listed', { env: [b] }))
-    expect(body.spec.template.spec.containers[0].env).toEqual([b, c])
+    expect(body.spec.template.spec.containers[0].env).toEqual([c, b])
   })
 
   test('a dropped field with a default falls back to it', async () => {
@@ -190,7 +190,7 @@ describe('server-side apply', () => {
     ])
   })
 
-  test('needs a field manager, and refuses unknown fields when it must be strict', async () => {
+  test('needs a field manager, and refuses unknown fields whatever fieldValidation says', async () => {
     const missing = await client.ask('PATCH', `${DEPLOYMENTS}/nobody`, {
       body: config('nobody'),
       type: 'application/apply-patch+yaml',
@@ -198,11 +198,24 @@ describe('server-side apply', () => {
     expect(missing.body.message).toBe(
       'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
     )
-    const strict = await client.ask('PATCH', `${DEPLOYMENTS}/nobody?fieldManager=a&fieldValidation=Strict`, {
-      body: { ...config('nobody'), spce: {} },
-      type: 'application/apply-patch+yaml',
-    })
-    expect(strict.body.message).toContain('strict decoding error: unknown field "spce"')
+    const of = 'failed to create typed patch object (/nobody; apps/v1, Kind=Deployment)'
+    const good = config('nobody')
+    const deep = structuredClone(good)
+    Object.assign(deep.spec.template.spec.containers[0] ?? {}, { foo: 1 })
+    for (const validation of ['Strict', 'Warn', 'Ignore']) {
+      const apply = (body: object) =>
+        client.ask('PATCH', `${DEPLOYMENTS}/nobody?fieldManager=a&fieldValidation=${validation}`, {
+          body,
+          type: 'application/apply-patch+yaml',
+        })
+      expect((await apply({ ...good, spce: {} })).body).toMatchObject({
+        code: 500,
+        message: `${of}: .spce: field not declared in schema`,
+      })
+      expect((await apply(deep)).body.message).toBe(
+        `${of}: .spec.template.spec.containers[name="main"].foo: field not declared in schema`,
+      )
+    }
   })
 })
 

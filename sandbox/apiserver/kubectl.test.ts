@@ -168,7 +168,9 @@ describeWithKubectl('kubectl', () => {
   })
 
   test('deletes, and says so when there is nothing', async () => {
-    expect((await kubectl('delete deployment web')).out).toBe('deployment.apps "web" deleted\n')
+    expect((await kubectl('delete deployment web')).out).toMatch(
+      /^deployment\.apps "web" deleted( from default namespace)?\n$/,
+    )
     expect(await kubectl('get deployment web')).toMatchObject({
       code: 1,
       err: 'Error from server (NotFound): deployments.apps "web" not found\n',

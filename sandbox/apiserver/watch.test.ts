@@ -41,13 +41,6 @@ describe('watching', () => {
     expect(events[1]?.object.metadata.annotations).toEqual({ 'k8s.io/initial-events-end': 'true' })
   })
 
-  test('a version before the history is gone', async () => {
-    server.compact()
-    await client.post(CONFIG_MAPS, configMap('after-compaction'))
-    const [event] = await client.watch(`${CONFIG_MAPS}?watch=1&resourceVersion=2`, 1)
-    expect(event).toMatchObject({ type: 'ERROR', object: { reason: 'Expired', code: 410 } })
-  })
-
   test('ends after timeoutSeconds', async () => {
     const events = await client.watch(
       `${CONFIG_MAPS}?watch=1&timeoutSeconds=1&resourceVersion=0&fieldSelector=metadata.name%3Dnone`,

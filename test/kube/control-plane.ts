@@ -191,7 +191,6 @@ function apiServerArguments({ addresses }: ControlPlaneOptions, files: Files): s
     `--tls-private-key-file=${files.serving.key}`,
     `--service-cluster-ip-range=${addresses.services}`,
     '--authorization-mode=RBAC',
-    '--anonymous-auth=false',
     `--token-auth-file=${files.tokens}`,
     '--service-account-issuer=https://kubernetes.default.svc.cluster.local',
     `--service-account-key-file=${files.accountKeys.public}`,

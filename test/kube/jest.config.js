@@ -1,10 +1,21 @@
 import base from '../../jest.config.js'
 
-/** The integration tests, on the real control plane that `cluster.ts` starts for each file. */
+const REAL_API_SERVER = '<rootDir>/test/kube/api-server.ts'
+
+/**
+ * The integration tests on a real control plane that `cluster.ts` starts for each file, and the tests that were written against the
+ * sandbox's API server on the real one: where the two differ, the sandbox is wrong.
+ */
 export default {
   ...base,
   rootDir: '../..',
-  testMatch: ['<rootDir>/test/integration/**/*.test.ts'],
+  testMatch: [
+    '<rootDir>/test/integration/**/*.test.ts',
+    '<rootDir>/operator/kube/*integration.test.ts',
+    '<rootDir>/sandbox/apiserver/*.test.ts',
+  ],
+  testPathIgnorePatterns: [...base.testPathIgnorePatterns, '/sandbox-only\\.test\\.ts$'],
+  moduleNameMapper: { '(^|/)apiserver\\.ts$': REAL_API_SERVER },
   globals: { penstockTestCluster: 'kube' },
   maxWorkers: 1,
 }

@@ -106,6 +106,26 @@ function collectNamed(object: JsonObject, type: StructType | MapType, at: Collec
   }
 }
 
+/** Paths of the fields that no schema names, as structured-merge-diff writes them: `.spec.parts[name="a"].foo`. */
+export function undeclaredFields(value: Json, type: FieldType, path = ''): string[] {
+  const effective = effectiveType(type, value)
+  if (effective.kind === 'list' && Array.isArray(value))
+    return value.flatMap((item, index) =>
+      undeclaredFields(item, effective.items, `${path}[${itemName(item, effective) ?? index}]`),
+    )
+  if ((effective.kind !== 'struct' && effective.kind !== 'map') || !isObject(value)) return []
+  return Object.entries(value).flatMap(([field, each]) => {
+    const at = `${path}.${field}`
+    const isKnown = effective.kind === 'map' || effective.preservesUnknown || effective.fields.has(field)
+    return isKnown ? undeclaredFields(each, fieldTypeOf(effective, field), at) : [at]
+  })
+}
+
+function itemName(item: Json, type: ListType): string | undefined {
+  if (type.list !== 'map' || !isObject(item)) return undefined
+  return type.keys.map((key) => `${key}=${JSON.stringify(item[key] ?? type.keyDefaults[key])}`).join(',')
+}
+
 export interface Comparison {
   readonly added: FieldSet
   readonly modified: FieldSet

@@ -1,11 +1,11 @@
 /** Server-side apply: PATCH with application/apply-patch+yaml. */
 import { hasManagedFields, trackApply } from '../apply/track.ts'
-import { NotMergeable } from '../apply/typed.ts'
+import { NotMergeable, undeclaredFields } from '../apply/typed.ts'
 import type { Cluster } from '../cluster.ts'
 import { describe, required, toCause } from '../field-error.ts'
 import { answer, type ApiRequest, type Reply } from '../http/api-request.ts'
 import { parseObject } from '../http/body.ts'
-import { clone, stringAt, type KubeObject } from '../json.ts'
+import { clone, stringAt, type JsonObject, type KubeObject } from '../json.ts'
 import { apiVersionOf } from '../kinds/resource-type.ts'
 import { ApiError, badRequest, conflict, MODIFIED, notFound } from '../status.ts'
 import { writeOptionsOf, type WriteOptions } from './options.ts'
@@ -35,6 +35,7 @@ export function apply(cluster: Cluster, request: ApiRequest): Reply {
   const sent = parseObject(request.body, request.mediaType)
   if (!sent['apiVersion'] || !sent['kind'])
     throw badRequest("Object 'Kind' is missing in the applied configuration; apiVersion and kind must be set")
+  refuseUndeclared(request, sent)
   const config = decodeRequestObject(request, sent, options, 'as sent')
   if (hasManagedFields(config)) throw badRequest('metadata.managedFields must be nil')
   checkIdentity(request, config)
@@ -98,9 +99,21 @@ function tracked(
     return trackApply({ type, live, config, manager, now, force: options.force })
   } catch (error) {
     if (!(error instanceof NotMergeable)) throw error
-    const of = `${request.namespace ? `${request.namespace}/` : ''}${request.name}; ${apiVersionOf(type)}, Kind=${type.kind}`
-    throw new ApiError(500, '', `failed to create typed patch object (${of}): ${error.message}`)
+    throw notTyped(request, config, error.message)
   }
+}
+
+/** A configuration is typed before its fields are validated: `fieldValidation` has no say in it. */
+function refuseUndeclared(request: ApiRequest, sent: JsonObject): void {
+  const problems = undeclaredFields(sent, request.type.structure).map((path) => `${path}: field not declared in schema`)
+  if (problems.length === 1) throw notTyped(request, sent, problems[0] ?? '')
+  if (problems.length > 1) throw notTyped(request, sent, ['errors:', ...problems].join('\n  '))
+}
+
+function notTyped({ type }: ApiRequest, sent: JsonObject, message: string): ApiError {
+  const name = `${stringAt(sent, 'metadata', 'namespace') ?? ''}/${stringAt(sent, 'metadata', 'name') ?? ''}`
+  const of = `${name}; ${apiVersionOf(type)}, Kind=${type.kind}`
+  return new ApiError(500, '', `failed to create typed patch object (${of}): ${message}`)
 }
 
 /** The merged object in stored form: decoded again, with the managers that were just recorded. */

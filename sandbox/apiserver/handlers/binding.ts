@@ -10,6 +10,8 @@ export function bind(cluster: Cluster, request: ApiRequest): Reply {
   const pod = store.get(request.type.shelf, request)
   if (!pod) throw notFound(request.type, request.name)
   const binding = parseObject(request.body, request.mediaType)
+  if (stringAt(binding, 'metadata', 'name') !== request.name)
+    throw badRequest('name in URL does not match name in Binding object')
   const node = stringAt(binding, 'target', 'name')
   if (!node) throw badRequest('binding needs target.name, the name of a node')
   const refused = (why: string) => conflict({ group: '', plural: 'pods/binding' }, request.name, why)

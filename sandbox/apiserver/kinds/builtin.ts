@@ -1,6 +1,6 @@
 /** The built-in kinds that the sandbox serves: one row per endpoint. */
 import type { ClusterIps } from '../cluster-ips.ts'
-import { stringAt, type KubeObject } from '../json.ts'
+import { stringAt } from '../json.ts'
 import type { BuiltinTypes } from '../structure/builtin-types.ts'
 import type { StructType } from '../structure/field-type.ts'
 import { COLUMNS } from '../table/builtin-columns.ts'
@@ -106,7 +106,6 @@ function workloadRows(): Row[] {
       short: ['rs'],
       categories: ['all'],
       subresources: ['scale', 'status'],
-      fields: { 'status.replicas': (object) => String(objectReplicas(object)) },
       extra: { scale: WORKLOAD_SCALE },
     },
     {
@@ -304,11 +303,6 @@ function reviewRows(): Row[] {
       cluster: true,
     },
   ]
-}
-
-function objectReplicas(object: KubeObject): number {
-  const status = object['status']
-  return typeof status === 'object' && status !== null && 'replicas' in status ? Number(status['replicas']) : 0
 }
 
 /** All built-in endpoints. Services take their addresses from `ips`. */

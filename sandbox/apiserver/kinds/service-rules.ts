@@ -9,12 +9,13 @@ import {
   setDefault,
   stringAt,
   valueAt,
+  type Json,
   type JsonObject,
   type KubeObject,
   textOf,
 } from '../json.ts'
 import { internalError, invalidObject } from '../status.ts'
-import { serviceName } from '../validation/names.ts'
+import { labelName } from '../validation/names.ts'
 import type { KindRules } from './builtin-strategy.ts'
 
 const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort']
@@ -25,7 +26,7 @@ const MAX_PORT = 65_535
 export function serviceRules(ips: ClusterIps): KindRules {
   const nodePorts = new Set<number>()
   return {
-    name: serviceName,
+    name: labelName,
     returnsDeleted: true,
     newStatus: () => ({ loadBalancer: {} }),
     applyDefaults: applyServiceDefaults,
@@ -178,8 +179,7 @@ function validatePort(port: JsonObject, path: string, seen: PortsSeen): FieldErr
   if (name && seen.names.has(name)) errors.push(duplicate(`${path}.name`, name))
   seen.names.add(name)
   const number = numberAt(port, 'port') ?? 0
-  if (number < 1 || number > MAX_PORT)
-    errors.push(invalid(`${path}.port`, number, 'must be between 1 and 65535, inclusive'))
+  errors.push(...validateNumber(number, `${path}.port`))
   const protocol = stringAt(port, 'protocol') ?? ''
   if (!['SCTP', 'TCP', 'UDP'].includes(protocol))
     errors.push(notSupported(`${path}.protocol`, protocol, ['SCTP', 'TCP', 'UDP']))
@@ -187,4 +187,10 @@ function validatePort(port: JsonObject, path: string, seen: PortsSeen): FieldErr
   if (seen.keys.has(key)) errors.push(duplicate(path, { port: number, protocol }))
   seen.keys.add(key)
   return errors
+}
+
+/** Of a port; names of ports are no matter of range. */
+function validateNumber(port: Json | undefined, path: string): FieldError[] {
+  if (typeof port !== 'number' || (port >= 1 && port <= MAX_PORT)) return []
+  return [invalid(path, port, 'must be between 1 and 65535, inclusive')]
 }

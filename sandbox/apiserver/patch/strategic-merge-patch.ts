@@ -28,7 +28,11 @@ export function strategicMergePatch(target: JsonObject, patch: JsonObject, type:
   for (const [field, value] of Object.entries(patch)) {
     if (!Array.isArray(value)) continue
     if (field.startsWith(DELETE_PRIMITIVES)) deletePrimitives(merged, field.slice(DELETE_PRIMITIVES.length), value)
-    if (field.startsWith(ORDER)) reorder(merged, field.slice(ORDER.length), { order: value, type })
+    if (!field.startsWith(ORDER)) continue
+    const name = field.slice(ORDER.length)
+    const list = merged[name]
+    if (Array.isArray(list))
+      merged[name] = inOrder(list, value, listAt(target, name), slotOf(type, name).patch?.mergeKey)
   }
   return merged
 }
@@ -55,7 +59,10 @@ function mergeList(target: readonly Json[], patch: readonly Json[], slot: FieldS
   if (patch.some((item) => isObject(item) && item[DIRECTIVE] === 'replace' && Object.keys(item).length === 1)) {
     return patch.filter((item) => !(isObject(item) && item[DIRECTIVE] === 'replace')).map((item) => clone(item))
   }
-  if (mergeKey === undefined) return [...target, ...patch.filter((item) => !target.some((each) => equal(each, item)))]
+  if (mergeKey === undefined) {
+    const added = patch.filter((item) => !target.some((each) => equal(each, item)))
+    return inOrder([...target, ...added], patch, target, mergeKey)
+  }
   let merged = [...target]
   for (const item of patch) {
     if (!isObject(item)) throw badRequest('expected an object in a list that merges by key')
@@ -76,7 +83,7 @@ function mergeList(target: readonly Json[], patch: readonly Json[], slot: FieldS
     if (isObject(before)) merged[index] = strategicMergePatch(before, item, itemType)
     else merged.push(strategicMergePatch({}, item, itemType))
   }
-  return merged
+  return inOrder(merged, patch, target, mergeKey)
 }
 
 function retainOnly(target: JsonObject, keys: readonly Json[]): JsonObject {
@@ -87,20 +94,35 @@ function deletePrimitives(merged: JsonObject, field: string, doomed: readonly Js
   merged[field] = listAt(merged, field).filter((each) => !doomed.some((gone) => equal(gone, each)))
 }
 
-/** Puts the items that the order names into that order; the others stay where they were relative to them. */
-function reorder(
-  merged: JsonObject,
-  field: string,
-  { order, type }: { order: readonly Json[]; type: FieldType },
-): void {
-  const list = merged[field]
-  if (!Array.isArray(list)) return
-  const mergeKey = slotOf(type, field).patch?.mergeKey
+/**
+ * The items that `order` names, in that order; every other comes before the first of them that it preceded in `before`, so a new item
+ * of a patch stands in front: `normalizeElementOrder` in k8s.io/apimachinery.
+ */
+function inOrder(
+  list: readonly Json[],
+  order: readonly Json[],
+  before: readonly Json[],
+  mergeKey: string | undefined,
+): Json[] {
   const keyOf = (item: Json): Json | undefined => (mergeKey !== undefined && isObject(item) ? item[mergeKey] : item)
-  const rankOf = (item: Json): number => order.findIndex((each) => equal(keyOf(each), keyOf(item)))
-  const named = list.filter((item) => rankOf(item) >= 0).sort((a, b) => rankOf(a) - rankOf(b))
-  let next = 0
-  merged[field] = list.map((item) => (rankOf(item) >= 0 ? (named[next++] as Json) : item))
+  const rankIn = (ranks: readonly Json[], item: Json) => ranks.findIndex((each) => equal(keyOf(each), keyOf(item)))
+  const sorted = (items: readonly Json[], ranks: readonly Json[]) =>
+    items.toSorted((a, b) => rankIn(ranks, a) - rankIn(ranks, b))
+  const named = sorted(
+    list.filter((item) => rankIn(order, item) >= 0),
+    order,
+  )
+  const others = sorted(
+    list.filter((item) => rankIn(order, item) < 0),
+    before,
+  )
+  const result: Json[] = []
+  for (const item of named) {
+    const rank = rankIn(before, item)
+    while (others[0] !== undefined && rank >= 0 && rankIn(before, others[0]) < rank) result.push(others.shift() as Json)
+    result.push(item)
+  }
+  return [...result, ...others]
 }
 
 function withoutDirectives(patch: JsonObject): JsonObject {

@@ -26,5 +26,12 @@ function readerOf(field: string, type: ResourceType): (object: KubeObject) => st
   if (field === 'metadata.namespace') return (object) => placeOf(object).namespace
   const read = type.selectableFields[field]
   if (read) return read
-  throw badRequest(`field label not supported: ${field}`)
+  throw badRequest(refusalOf(field, type))
+}
+
+/** Each kind's own conversion words it: those without one share a default. */
+function refusalOf(field: string, type: ResourceType): string {
+  if (type.kind === 'Job') return `field label ${JSON.stringify(field)} not supported for Job`
+  if (Object.keys(type.selectableFields).length > 0) return `field label not supported: ${field}`
+  return `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`
 }
