@@ -7,5 +7,9 @@ export const REVISION_HEADER = 'x-penstock-revision'
  * client's slow upload is in nobody's time, else it would count against stable's own share only.
  */
 export const DURATION_HEADER = 'x-penstock-duration-us'
+/**
+ * On every inference answer: names it when feedback is given. A request may bring its own, which is taken; else the server makes one.
+ */
+export const REQUEST_ID_HEADER = 'x-request-id'
 /** On a relayed or shadowed request, with the plan's id as its value: whoever gets it answers it itself and never relays it on. */
 export const RELAYED_HEADER = 'x-penstock-relayed'

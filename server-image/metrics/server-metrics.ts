@@ -88,19 +88,6 @@ export class ServerMetrics {
 function registerGauges(registry: Registry, sources: MetricSources): void {
   const registers = [registry]
   new Gauge({
-    name: 'ml_feature_drift_score',
-    help: 'How far a feature of recent requests is from the reference; no value without a reference.',
-    labelNames: ['feature'],
-    registers,
-  })
-  // Law: absent until there is feedback. A gauge that starts at 0 would look like a model that is always wrong.
-  new Gauge({
-    name: 'ml_accuracy',
-    help: 'Accuracy against labels that came as feedback.',
-    labelNames: [],
-    registers,
-  }).remove()
-  new Gauge({
     name: 'penstock_model_info',
     help: 'The model that this process serves; always 1.',
     labelNames: ['revision', 'version', 'sha256'],

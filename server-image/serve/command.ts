@@ -1,11 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { pino } from 'pino'
+import { MONITOR_OPTIONS, monitorSettingsOf, type MonitorFlags } from '../monitor/flags.ts'
+import { wholeNumber } from '../monitor/flag-values.ts'
 import { DEFAULT_LIMITS } from './http/http-server.ts'
 import { startServer, type RunningServer } from './server.ts'
 
-interface ServeFlags {
+interface ServeFlags extends MonitorFlags {
   readonly modelDir: string
   readonly modelName: string
   readonly modelVersion: string
@@ -32,12 +34,14 @@ Examples:
   $ serve --model-dir=./models --port=8080
   $ curl localhost:8080/predict -H 'content-type: application/json' -d '{"features": [5.1, 3.5, 1.4, 0.2]}'
   $ serve --model-dir=/models --model-name=fraud --model-version=3 --revision=fraud-1a2b3c4d5e \\
-      --traffic-dir=/etc/penstock/traffic --batch-max-size=64 --drain-seconds=30`
+      --traffic-dir=/etc/penstock/traffic --batch-max-size=64 --drain-seconds=30
+  $ profile train.csv --model=models/model.onnx --out=profile.json
+  $ serve --model-dir=./models --profile=profile.json`
 
 /** `serve`: one model over HTTP until SIGTERM, which drains; a second one ends at once. */
 export function serveCommand(): Command {
   const { PENSTOCK_HOST: host = '0.0.0.0' } = process.env
-  return new Command('serve')
+  const command = new Command('serve')
     .description('answer inference requests with model.onnx of a directory')
     .option('--model-dir <dir>', 'where model.onnx is', '/models')
     .option('--model-name <name>', 'what the model is called in the V2 protocol', 'model')
@@ -77,6 +81,8 @@ export function serveCommand(): Command {
     )
     .addHelpText('after', EXAMPLES)
     .action(serve)
+  for (const option of MONITOR_OPTIONS) command.addOption(option)
+  return command
 }
 
 async function serve(flags: ServeFlags): Promise<void> {
@@ -107,6 +113,7 @@ async function serve(flags: ServeFlags): Promise<void> {
       warmUpRuns: flags.warmupRequests,
       relayTimeoutMs: flags.relayTimeoutMs,
       drain: { graceMs: flags.drainGraceSeconds * 1000, limitMs: flags.drainSeconds * 1000 },
+      monitoring: monitorSettingsOf(flags),
       log,
       processMetrics: true,
     })
@@ -148,15 +155,5 @@ function writeTerminationMessage(message: string): void {
     writeFileSync('/dev/termination-log', message, { flag: 'r+' })
   } catch {
     // Not in a container.
-  }
-}
-
-function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER) {
-  return (text: string): number => {
-    const value = Number(text)
-    if (text.trim() !== '' && Number.isSafeInteger(value) && value >= min && value <= max) return value
-    throw new InvalidArgumentError(
-      `It must be a whole number ${max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`}.`,
-    )
   }
 }

@@ -1,6 +1,7 @@
 /** Answers inference requests: through the traffic plan, by this revision's model, with every failure in words. */
 import { performance } from 'node:perf_hooks'
-import { DURATION_HEADER, REVISION_HEADER } from '../../protocol/headers.ts'
+import { DURATION_HEADER, REQUEST_ID_HEADER, REVISION_HEADER } from '../../protocol/headers.ts'
+import type { AnswerId, RecentAnswers } from '../monitor/recent-answers.ts'
 import type { EndpointCounts, ServerMetrics } from '../metrics/server-metrics.ts'
 import { JSON_TYPE, errorHeaders, isOk, type Answer } from './answer.ts'
 import { ApiError } from './api-error.ts'
@@ -13,8 +14,15 @@ export interface InferenceServiceOptions {
   readonly state: ServingState
   readonly traffic: Traffic
   readonly metrics: ServerMetrics
+  /** Gives answers their ids. */
+  readonly answers: RecentAnswers
   /** Told of failures that no request should be able to cause. */
   readonly onInternalError: (error: unknown) => void
+}
+
+interface Asked {
+  readonly id: AnswerId
+  readonly receivedAt: number
 }
 
 export class InferenceService {
@@ -32,33 +40,35 @@ export class InferenceService {
 
   /** The answer to a request that could not even be read. */
   refusal(route: InferenceRoute, error: ApiError, receivedAt: number): Answer {
-    const answer = this.#failed(route, error, receivedAt)
+    const answer = this.#failed(route, error, { id: this.#options.answers.newId(), receivedAt })
     this.#count(route, answer)
     return answer
   }
 
   async #answerOurselves(route: InferenceRoute, request: InferenceRequest): Promise<Answer> {
+    const id = this.#options.answers.newId(request.headers[REQUEST_ID_HEADER] as string | undefined)
+    const { receivedAt } = request
     let answer: Answer
     try {
       const { model } = this.#options.state
       if (model === undefined) throw notLoaded()
-      answer = this.#succeeded(await route.answer(request, model), request.receivedAt)
+      answer = this.#succeeded(await route.answer(request, model, id), { id, receivedAt })
     } catch (error) {
-      answer = this.#failed(route, error, request.receivedAt)
+      answer = this.#failed(route, error, { id, receivedAt })
     }
     this.#count(route, answer)
     return answer
   }
 
-  #succeeded(body: string, receivedAt: number): Answer {
+  #succeeded(body: string, { id, receivedAt }: Asked): Answer {
     const durationMs = performance.now() - receivedAt
-    return { status: 200, headers: this.#stamped(['content-type', JSON_TYPE], durationMs), body, durationMs }
+    return { status: 200, headers: this.#stamped(['content-type', JSON_TYPE], id, durationMs), body, durationMs }
   }
 
-  #failed(route: InferenceRoute, thrown: unknown, receivedAt: number): Answer {
+  #failed(route: InferenceRoute, thrown: unknown, { id, receivedAt }: Asked): Answer {
     const error = thrown instanceof ApiError ? thrown : this.#internal(thrown)
     const durationMs = performance.now() - receivedAt
-    const headers = this.#stamped(errorHeaders(error), durationMs)
+    const headers = this.#stamped(errorHeaders(error), id, durationMs)
     return { status: error.status, headers, body: route.wording(error), durationMs, failure: error.message }
   }
 
@@ -67,8 +77,10 @@ export class InferenceService {
     return new ApiError('internal', 'The server failed on this request; its log says why.')
   }
 
-  #stamped(headers: string[], durationMs: number): string[] {
-    headers.push(REVISION_HEADER, this.#options.revision, DURATION_HEADER, String(Math.round(durationMs * 1000)))
+  #stamped(headers: string[], id: AnswerId, durationMs: number): string[] {
+    const { revision } = this.#options
+    headers.push(REVISION_HEADER, revision, REQUEST_ID_HEADER, id.text)
+    headers.push(DURATION_HEADER, String(Math.round(durationMs * 1000)))
     return headers
   }
 

@@ -1,5 +1,6 @@
 /** What the inference routes have in common: a request comes in whole, an answer goes out whole; no connection is in sight. */
 import type { IncomingHttpHeaders } from 'node:http'
+import type { AnswerId } from '../monitor/recent-answers.ts'
 import type { ErrorWording } from './answer.ts'
 import type { ServedModel } from './served-model.ts'
 
@@ -20,7 +21,8 @@ export interface InferenceRoute {
   readonly wording: ErrorWording
   /**
    * Computes the JSON body of a 200.
+   * @param id of the answer that is being made
    * @throws ApiError for everything that is not one (as a rejection, or at once)
    */
-  readonly answer: (request: InferenceRequest, model: ServedModel) => Promise<string>
+  readonly answer: (request: InferenceRequest, model: ServedModel, id: AnswerId) => Promise<string>
 }

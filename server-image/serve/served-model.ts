@@ -1,7 +1,9 @@
 /** The loaded model behind its queues: what the routes ask for answers. */
+import { rowsOfFeeds } from '../monitor/tensor-rows.ts'
+import type { AnswerId } from '../monitor/recent-answers.ts'
 import type { LoadedModel } from '../model/session.ts'
-import type { Prediction } from '../model/rows.ts'
-import type { Signature } from '../model/signature.ts'
+import { outputsOf, predictionsOf, type Prediction } from '../model/rows.ts'
+import type { Signature, TabularSignature } from '../model/signature.ts'
 import type { Tensors } from '../model/tensor.ts'
 import type { ModelContract } from '../../protocol/resolve.ts'
 import { Batcher } from './batching/batcher.ts'
@@ -27,9 +29,9 @@ export interface ServedModel {
   readonly contract: ModelContract
   readonly signature: Signature
   /** @throws ApiError (as a rejection) */
-  predict(rows: Rows): Promise<Prediction[]>
+  predict(rows: Rows, id: AnswerId): Promise<Prediction[]>
   /** @throws ApiError (as a rejection) */
-  infer(job: TensorJob): Promise<Tensors>
+  infer(job: TensorJob, id: AnswerId): Promise<Tensors>
   /** Requests' rows that wait for the model. */
   readonly queuedRows: number
 }
@@ -40,13 +42,15 @@ export interface ModelObserver {
   readonly onBatch: (rows: number) => void
   /** Told of each class that was predicted. */
   readonly onClass: (label: number | string) => void
+  /** Told of each request that was answered; must be quick. */
+  readonly onAnswer: (id: AnswerId, rows: Rows, predictions: readonly Prediction[]) => void
 }
 
 export function serveModel(
   model: LoadedModel,
   engine: Engine,
   batching: BatchingOptions,
-  { onBatch, onClass }: ModelObserver,
+  { onBatch, onClass, onAnswer }: ModelObserver,
 ): ServedModel {
   const { signature, contract, sha256 } = model
   const tensors = new Batcher<TensorJob, Tensors>({
@@ -64,18 +68,46 @@ export function serveModel(
     compute: async (requests) => (await rowModel?.predict(requests)) ?? [],
     onBatch,
   })
+  const answered: ModelObserver['onAnswer'] = (id, request, predictions) => {
+    if (countClasses) for (const { prediction } of predictions) onClass(prediction)
+    onAnswer(id, request, predictions)
+  }
   return {
     sha256,
     contract,
     signature,
-    async predict(request) {
+    async predict(request, id) {
       const predictions = await rows.submit(request)
-      if (countClasses) for (const { prediction } of predictions) onClass(prediction)
+      answered(id, request, predictions)
       return predictions
     },
-    infer: (job) => tensors.submit(job),
+    async infer(job, id) {
+      const outputs = await tensors.submit(job)
+      if (signature.kind === 'tabular') {
+        const read = readTensors(signature, job.feeds, outputs)
+        if (read !== undefined) answered(id, read.rows, read.predictions)
+      }
+      return outputs
+    },
     get queuedRows() {
       return rows.queuedRows + tensors.queuedRows
     },
+  }
+}
+
+interface ReadTensors {
+  readonly rows: Rows
+  readonly predictions: readonly Prediction[]
+}
+
+/** What was asked and answered by tensors, as rows; undefined when the outputs that hold the prediction were not asked for. */
+function readTensors(signature: TabularSignature, feeds: Tensors, outputs: Tensors): ReadTensors | undefined {
+  if (outputsOf(signature).some((name) => outputs[name] === undefined)) return undefined
+  const rows = rowsOfFeeds(signature, feeds)
+  try {
+    return { rows, predictions: predictionsOf(signature, outputs, rows.length) }
+  } catch {
+    // Law: what cannot be read as rows is still a right answer in tensors.
+    return undefined
   }
 }

@@ -7,6 +7,10 @@ import type { AddressInfo } from 'node:net'
 import type { Logger } from 'pino'
 import { EVIDENCE_PATH } from '../../protocol/evidence.ts'
 import { ServerMetrics, addProcessMetrics } from '../metrics/server-metrics.ts'
+import { monitorPages } from '../monitor/pages.ts'
+import { registerModelFacts, registerMonitorMetrics } from '../monitor/metrics.ts'
+import { startMonitor, type Monitor } from '../monitor/monitor.ts'
+import type { MonitorSettings } from '../monitor/settings.ts'
 import { loadModel } from '../model/session.ts'
 import { Connections, type DrainTiming } from './drain.ts'
 import { createApp } from './http/app.ts'
@@ -40,6 +44,7 @@ export interface ServerOptions {
   readonly warmUpRuns: number
   readonly relayTimeoutMs: number
   readonly drain: DrainTiming
+  readonly monitoring: MonitorSettings
   readonly log: Logger
   /** Of the process, as prom-client gathers them. */
   readonly processMetrics: boolean
@@ -68,6 +73,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     queuedRows: () => state.model?.queuedRows ?? 0,
   })
   if (options.processMetrics) addProcessMetrics(metrics)
+  const instance = randomUUID()
+  const monitor = await startMonitor(options.monitoring, { revision, instance })
+  registerMonitorMetrics(metrics.registry, monitor)
   const traffic = new Traffic({
     revision,
     relayTimeoutMs: options.relayTimeoutMs,
@@ -77,11 +85,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const onInternalError = (error: unknown) => log.error({ err: error }, 'a request met a fault of the server')
   const isClosing = () => state.isDraining || traffic.isRetired
   const routes = inferenceRoutes(options)
-  const pages = pagesOf({ ...options, evidencePath: EVIDENCE_PATH, instance: randomUUID(), state, traffic, metrics })
+  const pages = [
+    ...pagesOf({ ...options, evidencePath: EVIDENCE_PATH, instance, state, traffic, metrics }),
+    ...monitorPages({ ...options, monitor, registry: metrics.registry }),
+  ]
   const server = createHttpServer(
     createListener({
       routes: new Map([...routes].map(([path, { route }]) => [path, route])),
-      service: new InferenceService({ revision, state, traffic, metrics, onInternalError }),
+      service: new InferenceService({ revision, state, traffic, metrics, answers: monitor.answers, onInternalError }),
       rest: createApp({
         pages,
         inferencePaths: new Map([...routes].map(([path, { summary }]) => [path, summary])),
@@ -107,7 +118,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return {
     host: options.host,
     port: address.port,
-    ready: becomeReady(state, metrics, options),
+    ready: becomeReady({ state, metrics, monitor }, options),
     async drain() {
       state.startDraining()
       const lostNone = await connections.drain(options.drain)
@@ -136,19 +147,31 @@ async function listen(
   return server.address() as AddressInfo
 }
 
-async function becomeReady(state: ServingState, metrics: ServerMetrics, options: ServerOptions): Promise<void> {
+interface Parts {
+  readonly state: ServingState
+  readonly metrics: ServerMetrics
+  readonly monitor: Monitor
+}
+
+async function becomeReady({ state, metrics, monitor }: Parts, options: ServerOptions): Promise<void> {
   const { log, batching } = options
   const startedAt = performance.now()
   const model = await loadModel({ path: options.modelPath })
   const loadMs = Math.round(performance.now() - startedAt)
+  monitor.watch(model.signature)
   const warmth = warmUpModel(model, options.warmUpRuns)
   for (const note of [...model.notes, ...warmth.notes]) log.warn(note)
   const batchingOfModel = warmth.rowsAreIndependent ? batching : { ...batching, maxRows: 1 }
   const count = (rows: number) => metrics.batchRows.observe(rows)
   state.modelIsServed(
-    serveModel(model, model, batchingOfModel, { onBatch: count, onClass: (label) => metrics.countClass(label) }),
+    serveModel(model, model, batchingOfModel, {
+      onBatch: count,
+      onClass: (label) => metrics.countClass(label),
+      onAnswer: (id, rows, predictions) => monitor.observe(id, rows, predictions),
+    }),
   )
   const { sha256, sizeBytes } = model
+  registerModelFacts(metrics.registry, { sizeBytes, loadMs, runMs: warmth.runMs })
   log.info({ sha256, sizeBytes, loadMs, runMs: warmth.runMs, version: options.modelVersion }, 'serving the model')
 }
 

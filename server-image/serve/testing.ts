@@ -1,6 +1,7 @@
 /** For tests only: real servers on free ports with the models of model/testdata, and words to talk to them. */
 import { join } from 'node:path'
 import { pino } from 'pino'
+import { DEFAULT_MONITORING } from '../monitor/settings.ts'
 import { DEFAULT_LIMITS } from './http/http-server.ts'
 import { startServer, type RunningServer, type ServerOptions } from './server.ts'
 
@@ -26,6 +27,7 @@ export function testOptions(model: string, changes: Partial<ServerOptions> = {})
     warmUpRuns: 1,
     relayTimeoutMs: 1_000,
     drain: { graceMs: 200, limitMs: 5_000 },
+    monitoring: DEFAULT_MONITORING,
     log: pino({ level: 'silent' }),
     processMetrics: false,
     ...changes,

@@ -3,10 +3,12 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler, t
 import { errorHeaders } from '../answer.ts'
 import { ApiError, errorBody } from '../api-error.ts'
 
-/** A path that can be read. */
+/** A path that can be read, or posted to. */
 export interface PageRoute {
   readonly path: string
   readonly summary: string
+  /** GET when left out. */
+  readonly method?: 'GET' | 'POST'
   readonly answer: RequestHandler
 }
 
@@ -30,11 +32,13 @@ export function createApp({ pages, inferencePaths, isClosing, onInternalError }:
   })
   const index = [
     ...[...inferencePaths].map(([path, summary]) => ({ method: 'POST', path, summary })),
-    ...pages.map(({ path, summary }) => ({ method: 'GET', path, summary })),
+    ...pages.map(({ path, summary, method = 'GET' }) => ({ method, path, summary })),
   ]
-  for (const { path, answer } of [...pages, { path: '/', answer: answerJson(() => ({ routes: index })) }]) {
-    app.get(path, answer)
-    app.all(path, refuseMethod('GET, HEAD'))
+  const indexPage: PageRoute = { path: '/', summary: 'what there is', answer: answerJson(() => ({ routes: index })) }
+  for (const { path, answer, method = 'GET' } of [...pages, indexPage]) {
+    if (method === 'GET') app.get(path, answer)
+    else app.post(path, answer)
+    app.all(path, refuseMethod(method === 'GET' ? 'GET, HEAD' : 'POST'))
   }
   for (const path of inferencePaths.keys()) app.all(path, refuseMethod('POST'))
   app.use((request, response) => {

@@ -18,10 +18,10 @@ import { namedRow } from './named-row.ts'
 export const predictRoute: InferenceRoute = {
   endpoint: 'predict',
   wording: errorBody,
-  async answer(request, model) {
+  async answer(request, model, id) {
     const signature = tabular(model)
     const features = onlyMember(request, 'features')
-    const [prediction] = await model.predict([checkedRow(signature, features, 'features')])
+    const [prediction] = await model.predict([checkedRow(signature, features, 'features')], id)
     return predictionBody(prediction as Prediction, request.receivedAt)
   },
 }
@@ -31,10 +31,10 @@ export function predictBatchRoute(maxInstances: number): InferenceRoute {
   return {
     endpoint: 'predict_batch',
     wording: errorBody,
-    async answer(request, model) {
+    async answer(request, model, id) {
       const signature = tabular(model)
       const rows = checkedRows(signature, onlyMember(request, 'instances'), maxInstances)
-      return batchBody(signature, await model.predict(rows), request.receivedAt)
+      return batchBody(signature, await model.predict(rows, id), request.receivedAt)
     },
   }
 }

@@ -19,10 +19,10 @@ export function inferRoute({ modelName, modelVersion, maxInstances }: InferRoute
   return {
     endpoint: 'v2_infer',
     wording: v2ErrorBody,
-    async answer({ headers, body }, served) {
+    async answer({ headers, body }, served, answerId) {
       checkJsonType(headers)
       const request = readInferRequest(parseJsonExactly(body), served.contract, maxInstances)
-      const outputs = await served.infer(request)
+      const outputs = await served.infer(request, answerId)
       return answerBody(model, request, outputs)
     },
   }

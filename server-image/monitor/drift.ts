@@ -1,0 +1,163 @@
+/** Compares a window's sample with the reference profile, feature by feature. Pure. */
+import type { FeatureValue } from '../model/rows.ts'
+import { categoryOf } from './category.ts'
+import {
+  MAX_VALUES_AS_CATEGORIES,
+  categoryShares,
+  countsOfValues,
+  jensenShannonDistance,
+  kolmogorovSmirnovStatistic,
+  populationStabilityIndex,
+  sturgesBins,
+  wassersteinDistance,
+  weightedValues,
+  type CategoryCounts,
+  type Shares,
+} from './distance.ts'
+import {
+  OTHER_CATEGORY,
+  referenceCounts,
+  referenceValues,
+  type CategoricalProfile,
+  type FeatureProfile,
+  type NumericProfile,
+} from './profile.ts'
+import { chiSquarePValue, kolmogorovSmirnovPValue } from './significance.ts'
+
+/** `auto`: the normed Wasserstein distance for numbers, Jensen-Shannon for categories (as Evidently chooses for large samples). */
+export const DRIFT_METHODS = ['auto', 'psi', 'jensenshannon', 'wasserstein', 'ks'] as const
+export type DriftMethod = (typeof DRIFT_METHODS)[number]
+
+export interface DriftRule {
+  readonly method: DriftMethod
+  /** A feature has drifted when its score is at least this. */
+  readonly threshold: number
+}
+
+/** Every measure, under the name that metrics and reports give it. Only of numbers: `wasserstein`, `ks`, `ks_p_value`. */
+export type Measure = 'psi' | 'jensenshannon' | 'wasserstein' | 'ks' | 'ks_p_value' | 'chisquare_p_value'
+export type Measures = Readonly<Partial<Record<Measure, number>>>
+
+export interface FeatureDrift {
+  readonly name: string
+  readonly kind: FeatureProfile['kind']
+  /** The measure that `score` is. */
+  readonly method: Measure
+  /** Grows with the distance from the reference, from 0. */
+  readonly score: number
+  readonly drifted: boolean
+  readonly measures: Measures
+  readonly histogram: Histogram
+}
+
+/** Shares of the reference and of the window by bin or by category, to be shown. */
+export interface Histogram extends Shares {
+  readonly labels: readonly string[]
+}
+
+/** Values of one feature in the window. */
+export interface WeightedCells {
+  readonly cells: readonly FeatureValue[]
+  readonly weights: readonly number[]
+}
+
+export function featureDrift(profile: FeatureProfile, current: WeightedCells, rule: DriftRule): FeatureDrift {
+  const { measures, histogram } =
+    profile.kind === 'numeric' ? numericDrift(profile, current) : categoricalDrift(profile, current)
+  const method = methodFor(profile, rule)
+  const score = measures[method] ?? 0
+  return {
+    name: profile.name,
+    kind: profile.kind,
+    method,
+    score,
+    drifted: score >= rule.threshold,
+    measures,
+    histogram,
+  }
+}
+
+function methodFor({ kind }: FeatureProfile, { method }: DriftRule): Measure {
+  if (method === 'psi' || method === 'jensenshannon') return method
+  if (kind === 'categorical') return 'jensenshannon'
+  return method === 'auto' ? 'wasserstein' : method
+}
+
+interface Compared {
+  readonly measures: Measures
+  readonly histogram: Histogram
+}
+
+/** Below this a reference is as good as constant, and the distance is given in units of this instead (Evidently's rule). */
+const LEAST_NORM = 0.001
+
+function numericDrift(profile: NumericProfile, { cells, weights }: WeightedCells): Compared {
+  const reference = referenceValues(profile)
+  const current = weightedValues(cells.map(Number), weights)
+  const size = effectiveSize(weights)
+  const bins = sturgesBins(reference, current, profile.count + Math.round(size))
+  const shares =
+    profile.distinct > MAX_VALUES_AS_CATEGORIES
+      ? bins
+      : categoryShares(countsOfValues(reference), countsOfValues(current))
+  const ks = kolmogorovSmirnovStatistic(reference, current)
+  const measures = {
+    psi: populationStabilityIndex(shares),
+    jensenshannon: jensenShannonDistance(shares),
+    wasserstein: wassersteinDistance(reference, current) / Math.max(profile.std, LEAST_NORM),
+    ks,
+    ks_p_value: kolmogorovSmirnovPValue(ks, profile.count, size),
+  }
+  const labels = bins.edges.slice(0, -1).map((edge, bin) => `${brief(edge)} – ${brief(bins.edges[bin + 1] ?? edge)}`)
+  return { measures, histogram: { labels, reference: bins.reference, current: bins.current } }
+}
+
+const MAX_NEW_CATEGORIES = 100
+
+function categoricalDrift(profile: CategoricalProfile, current: WeightedCells): Compared {
+  const reference = referenceCounts(profile)
+  const counts = countCategories(reference, current)
+  const scale = effectiveSize(current.weights) / [...counts.values()].reduce((sum, count) => sum + count, 0)
+  const shares = categoryShares(reference, counts)
+  const measures = {
+    psi: populationStabilityIndex(shares),
+    jensenshannon: jensenShannonDistance(shares),
+    chisquare_p_value: chiSquarePValue(reference, new Map([...counts].map(([key, count]) => [key, count * scale]))),
+  }
+  const labels = [...new Set([...reference.keys(), ...counts.keys()])].map((key) =>
+    key === OTHER_CATEGORY ? '(others)' : key,
+  )
+  return { measures, histogram: { labels, ...shares } }
+}
+
+/** New categories are counted one by one up to a bound, or as `other` when the reference has others itself. */
+function countCategories(reference: CategoryCounts, { cells, weights }: WeightedCells): Map<string, number> {
+  const counts = new Map<string, number>()
+  const room = reference.has(OTHER_CATEGORY) ? 0 : MAX_NEW_CATEGORIES
+  let strangers = 0
+  cells.forEach((cell, index) => {
+    let category = categoryOf(cell)
+    if (!reference.has(category) && !counts.has(category)) {
+      if (strangers < room) strangers += 1
+      else category = OTHER_CATEGORY
+    }
+    counts.set(category, (counts.get(category) ?? 0) + (weights[index] ?? 1))
+  })
+  return counts
+}
+
+/** How many rows of equal weight tell as much (Kish): the number of rows when all weigh the same. */
+function effectiveSize(weights: readonly number[]): number {
+  const first = weights[0]
+  if (weights.every((weight) => weight === first)) return weights.length
+  let [total, squares] = [0, 0]
+  for (const weight of weights) {
+    total += weight
+    squares += weight * weight
+  }
+  return (total * total) / squares
+}
+
+function brief(value: number): string {
+  return String(Number(value.toPrecision(4)))
+}
