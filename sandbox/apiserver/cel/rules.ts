@@ -156,22 +156,24 @@ function evaluateAll(rules: readonly CompiledRule[], at: Judged, node: SchemaNod
     return evaluate(
       rule,
       { self, ...(old === undefined ? {} : { oldSelf: old }) },
-      { path: at.path, type: node.type ?? '' },
+      { path: at.path, type: node.type ?? '', value: at.value },
     )
   })
 }
 
-function evaluate(
-  rule: CompiledRule,
-  bindings: Record<string, CelInput>,
-  at: { path: string; type: string },
-): FieldError[] {
+interface RuledValue {
+  readonly path: string
+  readonly type: string
+  readonly value: Json
+}
+
+function evaluate(rule: CompiledRule, bindings: Record<string, CelInput>, at: RuledValue): FieldError[] {
   const result = rule.program(bindings)
   if (result === true) return []
   const shown = (rule.message ?? rule.text).trim()
   if (isCelError(result)) return [invalid(at.path || ROOT, at.type, `${errorText(result.message, shown)}${shown}`)]
   const path = (rule.fieldPath ? join(at.path, rule.fieldPath) : at.path) || ROOT
-  return [failure(rule.reason, { path, type: at.type }, messageOf(rule, bindings))]
+  return [failure(rule.reason, { path, value: at.value }, messageOf(rule, bindings))]
 }
 
 function errorText(message: string, _rule: string): string {
@@ -189,17 +191,21 @@ function messageOf(rule: CompiledRule, bindings: Record<string, CelInput>): stri
 
 function failure(
   reason: string | undefined,
-  { path, type }: { path: string; type: string },
+  { path, value }: { path: string; value: Json },
   detail: string,
 ): FieldError {
+  // Objects and lists are not shown: they may be large.
+  const isWhole = isObject(value) || Array.isArray(value)
   switch (reason) {
     case 'FieldValueForbidden':
       return forbiddenField(path, detail)
     case 'FieldValueRequired':
       return required(path, detail)
     case 'FieldValueDuplicate':
-      return { reason, field: path, message: `Duplicate value: ${JSON.stringify(type)}` }
+      return { reason, field: path, message: isWhole ? 'Duplicate value' : `Duplicate value: ${JSON.stringify(value)}` }
     default:
-      return invalid(path, type, detail)
+      return isWhole
+        ? { reason: 'FieldValueInvalid', field: path, message: `Invalid value: ${detail}` }
+        : invalid(path, value, detail)
   }
 }

@@ -1,8 +1,8 @@
 /** How custom resources of one CRD version are decoded, defaulted and judged. */
 import { validateByRules, type RuleTree } from '../cel/rules.ts'
-import type { FieldError } from '../field-error.ts'
-import { clone, equal, isObject, numberAt, type JsonObject, type KubeObject } from '../json.ts'
-import type { Decoded, Strategy } from '../kinds/resource-type.ts'
+import { invalid, type FieldError } from '../field-error.ts'
+import { clone, equal, isObject, numberAt, textOf, valueAt, type JsonObject, type KubeObject } from '../json.ts'
+import type { Decoded, ScalePaths, Strategy } from '../kinds/resource-type.ts'
 import { badRequest } from '../status.ts'
 import { decodeStruct, TypeMismatch, type DecodeForm } from '../structure/decode.ts'
 import type { StructType } from '../structure/field-type.ts'
@@ -18,14 +18,54 @@ export interface CustomKind {
   readonly rules: RuleTree
   readonly hasStatus: boolean
   readonly metadata: StructType
+  readonly scale?: ScalePaths
 }
 
+/** An object of the wrong shape is not put before rules, which are written for the right one. */
+const BLOCKING = new Set([
+  'FieldValueNotSupported',
+  'FieldValueRequired',
+  'FieldValueTooLong',
+  'FieldValueTooMany',
+  'FieldValueTypeInvalid',
+])
+const RULES_NOT_CHECKED = invalid(
+  '<nil>',
+  null,
+  'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
+)
+
+function isBlocking({ reason }: FieldError): boolean {
+  return BLOCKING.has(reason)
+}
+
+/** What the scale subresource reads must be numbers of replicas. */
+function scaleErrors(object: KubeObject, scale: ScalePaths | undefined): FieldError[] {
+  return [scale?.specReplicas ?? [], scale?.statusReplicas ?? []].flatMap((path) => {
+    const value = path.length === 0 ? undefined : valueAt(object, ...path)
+    const at = `.${path.join('.')}`
+    if (value === undefined || value === null) return []
+    if (typeof value !== 'number' || !Number.isInteger(value)) {
+      const type = typeof value === 'number' ? 'float64' : typeof value
+      return [invalid(at, 0, `${at} accessor error: ${textOf(value)} is of the type ${type}, expected int64`)]
+    }
+    if (value < 0) return [invalid(at, value, 'should be a non-negative integer')]
+    return value > MAX_INT32 ? [invalid(at, value, `should be less than or equal to ${MAX_INT32}`)] : []
+  })
+}
+
+const MAX_INT32 = 2_147_483_647
+
 export function customStrategy(custom: CustomKind): Strategy {
-  const { schema, rules, hasStatus } = custom
+  const { schema, rules, hasStatus, scale } = custom
   const reads = new WeakMap<KubeObject, KubeObject>()
   const validate = (object: KubeObject, old?: KubeObject): FieldError[] => {
-    const errors = validateBySchema(withoutMetadata(object), old && withoutMetadata(old), schema)
-    return errors.length > 0 ? errors : validateByRules(object, old, schema, rules)
+    const errors = [
+      ...validateBySchema(withoutMetadata(object), old && withoutMetadata(old), schema),
+      ...scaleErrors(object, scale),
+    ]
+    if (rules.rules.size === 0) return errors
+    return [...errors, ...(errors.some(isBlocking) ? [RULES_NOT_CHECKED] : validateByRules(object, old, schema, rules))]
   }
   return {
     blank: { metadata: {} },

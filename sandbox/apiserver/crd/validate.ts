@@ -79,20 +79,25 @@ function valueErrors(at: Judged, schema: SchemaNode): FieldError[] {
 }
 
 function stringErrors(value: string, path: string, schema: SchemaNode): FieldError[] {
-  const errors: FieldError[] = []
-  const length = [...value].length
-  const max = limitOf(schema, 'maxLength')
-  const min = limitOf(schema, 'minLength')
-  if (max !== undefined && length > max) errors.push(tooLong(path, max))
-  if (min !== undefined && length < min)
-    errors.push(invalid(path, value, `${path} in body should be at least ${min} chars long`))
-  if (schema.pattern && !schema.pattern.test(value)) {
-    errors.push(invalid(path, value, `${path} in body should match '${textOf(schema.raw['pattern'])}'`))
-  }
+  const error = textError(value, path, schema)
+  const errors = error === undefined ? [] : [error]
   const problem = schema.format === undefined ? undefined : formatProblem(value, schema.format)
   if (problem !== undefined)
     errors.push(typeInvalid(path, value, `${path} in body must be of type ${problem}: ${JSON.stringify(value)}`))
   return errors
+}
+
+/** Of length and pattern only the first that is wrong is told. */
+function textError(value: string, path: string, schema: SchemaNode): FieldError | undefined {
+  const length = [...value].length
+  const max = limitOf(schema, 'maxLength')
+  const min = limitOf(schema, 'minLength')
+  if (max !== undefined && length > max) return tooLong(path, max)
+  if (min !== undefined && length < min)
+    return invalid(path, value, `${path} in body should be at least ${min} chars long`)
+  if (schema.pattern && !schema.pattern.test(value))
+    return invalid(path, value, `${path} in body should match '${textOf(schema.raw['pattern'])}'`)
+  return undefined
 }
 
 const INTEGER_RANGES: Readonly<Record<string, number>> = { int32: 2 ** 31, int64: 2 ** 63 }

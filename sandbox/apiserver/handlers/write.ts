@@ -35,6 +35,8 @@ export function create(cluster: Cluster, request: ApiRequest): Reply {
   return answer(createObject(cluster, request, object, options), 201)
 }
 
+const SHOWN_CHARACTERS = 30
+
 /** Decodes an object that a client sent, and treats unknown fields as the request's fieldValidation says. */
 export function decodeRequestObject(
   request: ApiRequest,
@@ -44,6 +46,7 @@ export function decodeRequestObject(
 ): KubeObject {
   const { type } = request
   const apiVersion = apiVersionOf(type)
+  if (type.custom) requireKind(sent, type)
   const typed = { ...sent, apiVersion: sent['apiVersion'] ?? apiVersion, kind: sent['kind'] ?? type.kind }
   if (typed.apiVersion !== apiVersion) {
     const message = `the API version in the data (${textOf(typed.apiVersion)}) does not match the expected API version (${apiVersion})`
@@ -62,6 +65,21 @@ export function decodeRequestObject(
   }
   if (options.fieldValidation === 'Warn') problems.forEach((problem) => request.warn(problem))
   return object
+}
+
+/** Built-in kinds are known by their path; a custom resource has to say what it is. */
+function requireKind(sent: JsonObject, { kind, ...type }: ResourceType): void {
+  if (sent['kind'] === undefined) {
+    const text = JSON.stringify(sent)
+    const start = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)} ...` : text
+    throw badRequest(
+      `the object provided is unrecognized (must be of type ${kind}): Object 'Kind' is missing in '${text}' (${start})`,
+    )
+  }
+  if (sent['apiVersion'] === undefined) {
+    const expected = apiVersionOf(type)
+    throw badRequest(`the API version in the data () does not match the expected API version (${expected})`)
+  }
 }
 
 /** Admits and stores a new object, in the form in which the request's version shows it. */
@@ -270,7 +288,9 @@ function checkPreconditions(type: ResourceType, object: KubeObject, live: KubeOb
     )
   }
   if (version === '' && !type.strategy.allowsUnconditionalUpdate) {
-    throw invalidObject(type, name, [invalid('metadata.resourceVersion', 0, 'must be specified for an update')])
+    throw invalidObject({ group: type.group, kind: type.plural }, name, [
+      invalid('metadata.resourceVersion', 0, 'must be specified for an update'),
+    ])
   }
   if (version !== '' && version !== '0' && version !== live.metadata['resourceVersion'])
     throw conflict(type, name, MODIFIED)

@@ -71,7 +71,7 @@ interface Wording {
 }
 
 function checked(name: string, shape: RegExp, maxLength: number, wording: Wording): string[] {
-  const problems = name.length > maxLength ? [`must be no more than ${maxLength} bytes`] : []
+  const problems = name.length > maxLength ? [`must be no more than ${maxLength} characters`] : []
   if (!shape.test(name)) {
     problems.push(`${wording.what} (e.g. '${wording.example}', regex used for validation is '${wording.regex}')`)
   }
