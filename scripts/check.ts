@@ -7,7 +7,7 @@ interface Check {
 }
 
 const checks: readonly Check[] = [
-  { name: 'generated types match the CRD', command: ['node', 'scripts/generate-types.ts', '--check'] },
+  { name: 'generated files match the CRD', command: ['node', 'scripts/generate.ts', '--check'] },
   { name: 'types', command: ['tsc', '--noEmit'] },
   { name: 'lint', command: ['eslint', '.', '--max-warnings=0'] },
   { name: 'format', command: ['prettier', '--check', '--log-level=warn', '.'] },

@@ -1,4 +1,4 @@
-// Generated from crds/modeldeployments.yaml by scripts/generate-types.ts; edit the source and run `npm run generate`.
+// Generated from crds/modeldeployments.yaml by scripts/generate.ts; edit the source and run `npm run generate`.
 
 /**
  * What the user asks for. The operator never writes here.

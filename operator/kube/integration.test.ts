@@ -91,7 +91,11 @@ describe('the client', () => {
   test('says which field of an object is wrong', async () => {
     const bad = { metadata: { namespace: 'default', name: 'bad' }, spec: { ports: [{ name: 'http', port: 0 }] } }
     const error: unknown = await client.create(SERVICE, bad).catch((error: unknown) => error)
-    expect(error).toMatchObject({ code: 422, reason: 'Invalid', causes: [{ field: 'spec.ports[0].port' }] })
+    expect(error).toMatchObject({
+      code: 422,
+      reason: 'Invalid',
+      causes: [{ field: 'spec.ports[0].port' }, { field: 'spec.ports[0].targetPort' }],
+    })
   })
 })
 

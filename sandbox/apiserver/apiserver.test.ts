@@ -298,6 +298,14 @@ describe('built-in kinds', () => {
     expect((await client.post(path, binding)).code).toBe(409)
   })
 
+  test('a Service names every port that is out of range', async () => {
+    const { body } = await client.post(SERVICES, { metadata: { name: 'ports' }, spec: { ports: [{ port: 0 }] } })
+    const wrong = 'Invalid value: 0: must be between 1 and 65535, inclusive'
+    expect(body.message).toBe(
+      `Service "ports" is invalid: [spec.ports[0].port: ${wrong}, spec.ports[0].targetPort: ${wrong}]`,
+    )
+  })
+
   test('a deleted namespace refuses new objects until it is finalized', async () => {
     await client.post('/api/v1/namespaces', { metadata: { name: 'going' } })
     const { body } = await client.remove('/api/v1/namespaces/going')

@@ -209,18 +209,22 @@ describe('a rollout', () => {
     expect(fixed.history?.[0]).toMatchObject({ outcome: 'Promoted', evidence: [] })
   })
 
-  test('is undone by an action, and a newer spec ends the undo', async () => {
+  test('is undone by an action until spec asks for another revision, and says so meanwhile', async () => {
     const v2 = { ...spec('v2'), rollout: {} }
     const serves = (version: string) => (seen: ModelDeploymentStatus) =>
-      seen.stable?.version === version && isReady(seen)
+      seen.stable?.version === version && seen.rollout?.phase === 'Idle'
     const first = await serving('undone')
     await place.apply('undone', v2)
     await place.until('undone', 'v2 to serve', serves('v2'))
     await place.act('undone', { id: '1', verb: 'undo', revision: first.stable?.revision ?? '' })
     const undone = await place.until('undone', 'v1 to serve again', serves('v1'))
     expect(undone.override).toMatchObject({ revision: first.stable?.revision })
-    await place.apply('undone', { ...v2, disruption: { maxUnavailable: 1 } })
-    const redone = await place.until('undone', 'v2 to serve again', serves('v2'))
+    expect(conditionOf(undone, 'Ready')).toMatchObject({ status: 'False', reason: 'Overridden' })
+    await place.apply('undone', { ...v2, scaling: { replicas: 2 } })
+    const scaled = await place.until('undone', 'two pods of v1', (seen) => seen.stable?.readyReplicas === 2)
+    expect(scaled.stable?.version).toBe('v1')
+    await place.apply('undone', { ...v2, server: { drainSeconds: 5 } })
+    const redone = await place.until('undone', 'v2 to serve again', (seen) => serves('v2')(seen) && isReady(seen))
     expect(redone.override).toBeUndefined()
   })
 })

@@ -1,5 +1,5 @@
 /**
- * The programs of a Kubernetes control plane: taken from `KUBEBUILDER_ASSETS`, or from a cache of this user, or built from Go modules
+ * The programs of a Kubernetes control plane, and Helm: taken from `KUBEBUILDER_ASSETS` and `HELM_BIN`, or from a cache of this user, or built from Go modules
  * into that cache. go.mod and go.sum in `mods/` fix every version and hash; the cache is named by them, so a change builds anew.
  */
 import { spawn } from 'node:child_process'
@@ -12,7 +12,9 @@ import { join } from 'node:path'
 const MODS = join(import.meta.dirname, 'mods')
 export const KUBERNETES_VERSION = 'v1.37.2'
 const [MAJOR, MINOR] = KUBERNETES_VERSION.slice(1).split('.') as [string, string]
+const HELM_VERSION = 'v4.3.1'
 const VERSION_FLAGS = [
+  `-X helm.sh/helm/v4/internal/version.version=${HELM_VERSION}`,
   `-X k8s.io/component-base/version.gitVersion=${KUBERNETES_VERSION}`,
   `-X k8s.io/component-base/version.gitMajor=${MAJOR}`,
   `-X k8s.io/component-base/version.gitMinor=${MINOR}`,
@@ -25,12 +27,14 @@ const SOURCES = {
   'kube-apiserver': { module: 'k8s', goPackage: 'k8s.io/kubernetes/cmd/kube-apiserver' },
   'kube-controller-manager': { module: 'k8s', goPackage: 'k8s.io/kubernetes/cmd/kube-controller-manager' },
   kubectl: { module: 'k8s', goPackage: 'k8s.io/kubernetes/cmd/kubectl' },
+  helm: { module: 'helm', goPackage: 'helm.sh/helm/v4/cmd/helm' },
 } as const
 
-export type Program = keyof typeof SOURCES
-export type Binaries = Readonly<Record<Program, string>>
+type Program = keyof typeof SOURCES
+type ControlPlaneProgram = Exclude<Program, 'helm'>
+export type Binaries = Readonly<Record<ControlPlaneProgram, string>>
 
-const PROGRAMS = Object.keys(SOURCES) as Program[]
+const CONTROL_PLANE: readonly ControlPlaneProgram[] = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl']
 
 export interface BinariesOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
@@ -38,23 +42,32 @@ export interface BinariesOptions {
   readonly say?: (line: string) => void
 }
 
-/** Finds the programs, and builds what the cache lacks. @throws Error that says what to install or set */
-export async function findBinaries({
-  env = process.env,
-  say = () => undefined,
-}: BinariesOptions = {}): Promise<Binaries> {
-  const assets = env.KUBEBUILDER_ASSETS
-  if (assets !== undefined && assets !== '') {
-    const missing = missingIn(assets)
-    if (missing.length === 0) return pathsIn(assets)
-    throw new Error(
-      `KUBEBUILDER_ASSETS=${assets} has no ${missing.join(', ')}: add them, or unset it to build Kubernetes ${KUBERNETES_VERSION}`,
-    )
-  }
-  const bin = join(cacheDirectory(env), fingerprint(), 'bin')
-  const missing = missingIn(bin)
+/** Finds the programs of a control plane, and builds what the cache lacks. @throws Error that says what to install or set */
+export async function findBinaries(options: BinariesOptions = {}): Promise<Binaries> {
+  const assets = (options.env ?? process.env).KUBEBUILDER_ASSETS
+  if (assets === undefined || assets === '') return fromCache(CONTROL_PLANE, options)
+  const missing = missingIn(assets, CONTROL_PLANE)
+  if (missing.length === 0) return pathsIn(assets, CONTROL_PLANE)
+  throw new Error(
+    `KUBEBUILDER_ASSETS=${assets} has no ${missing.join(', ')}: add them, or unset it to build Kubernetes ${KUBERNETES_VERSION}`,
+  )
+}
+
+/** Finds Helm 4, or builds it. @throws Error that says what to install or set */
+export async function findHelm(options: BinariesOptions = {}): Promise<string> {
+  const own = (options.env ?? process.env).HELM_BIN
+  return own === undefined || own === '' ? (await fromCache(['helm'], options)).helm : own
+}
+
+async function fromCache<P extends Program>(
+  programs: readonly P[],
+  { env = process.env, say = () => undefined }: BinariesOptions,
+): Promise<Readonly<Record<P, string>>> {
+  const [first] = programs
+  const bin = join(cacheDirectory(env), first === undefined ? '' : fingerprint(SOURCES[first].module), 'bin')
+  const missing = missingIn(bin, programs)
   if (missing.length > 0) await buildAll(missing, bin, say)
-  return pathsIn(bin)
+  return pathsIn(bin, programs)
 }
 
 /** Where everything that is built or run is kept: `PENSTOCK_KUBE_CACHE`, or a folder of the user's cache directory. */
@@ -66,20 +79,18 @@ export function cacheDirectory(env: Readonly<Record<string, string | undefined>>
 }
 
 /** Of the sources: twelve hexadecimal digits of the SHA-256 of go.mod and go.sum. */
-function fingerprint(): string {
+function fingerprint(module: string): string {
   const hash = createHash('sha256')
-  for (const module of new Set(PROGRAMS.map((program) => SOURCES[program].module))) {
-    for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(MODS, module, file)))
-  }
+  for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(MODS, module, file)))
   return hash.digest('hex').slice(0, 12)
 }
 
-function pathsIn(directory: string): Binaries {
-  return Object.fromEntries(PROGRAMS.map((program) => [program, join(directory, program)])) as Binaries
+function pathsIn<P extends Program>(directory: string, programs: readonly P[]): Readonly<Record<P, string>> {
+  return Object.fromEntries(programs.map((program) => [program, join(directory, program)])) as Record<P, string>
 }
 
-function missingIn(directory: string): Program[] {
-  return PROGRAMS.filter((program) => {
+function missingIn<P extends Program>(directory: string, programs: readonly P[]): P[] {
+  return programs.filter((program) => {
     try {
       accessSync(join(directory, program), constants.X_OK)
       return false
@@ -90,7 +101,7 @@ function missingIn(directory: string): Program[] {
 }
 
 async function buildAll(programs: readonly Program[], bin: string, say: (line: string) => void): Promise<void> {
-  say(`building Kubernetes ${KUBERNETES_VERSION} from Go modules into ${bin}: about 7 minutes on two cores, once`)
+  say(`building ${programs.join(', ')} from Go modules into ${bin}: minutes on two cores, once`)
   await mkdir(bin, { recursive: true })
   for (const [index, program] of programs.entries()) {
     const startedAt = performance.now()
@@ -120,7 +131,7 @@ async function runGo(args: readonly string[], cwd: string): Promise<void> {
   child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-4000)))
   const code = await new Promise<number>((resolve, reject) => {
     child.once('error', () =>
-      reject(new Error('there is no "go" to build Kubernetes with: install Go 1.26 or set KUBEBUILDER_ASSETS')),
+      reject(new Error('there is no "go" to build with: install Go 1.26, or set KUBEBUILDER_ASSETS and HELM_BIN')),
     )
     child.once('close', (status) => resolve(status ?? 1))
   })

@@ -179,7 +179,7 @@ function validatePort(port: JsonObject, path: string, seen: PortsSeen): FieldErr
   if (name && seen.names.has(name)) errors.push(duplicate(`${path}.name`, name))
   seen.names.add(name)
   const number = numberAt(port, 'port') ?? 0
-  errors.push(...validateNumber(number, `${path}.port`))
+  errors.push(...validateNumber(number, `${path}.port`), ...validateNumber(port['targetPort'], `${path}.targetPort`))
   const protocol = stringAt(port, 'protocol') ?? ''
   if (!['SCTP', 'TCP', 'UDP'].includes(protocol))
     errors.push(notSupported(`${path}.protocol`, protocol, ['SCTP', 'TCP', 'UDP']))

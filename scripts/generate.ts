@@ -1,15 +1,14 @@
 /**
- * Generates operator/api/types.generated.ts from crds/modeldeployments.yaml, so that the API is written once.
- * With --check it writes nothing and exits 1 when the committed file is not what would be generated.
+ * Generates what comes from crds/modeldeployments.yaml, so that the API is written once: the TypeScript types and the chart's copy.
+ * With --check it writes nothing and exits 1 when a committed file is not what would be generated.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { load } from 'js-yaml'
 import { compile, type JSONSchema } from 'json-schema-to-typescript'
 
 const root = join(import.meta.dirname, '..')
 const source = 'crds/modeldeployments.yaml'
-const target = join(root, 'operator/api/types.generated.ts')
 
 interface CustomResourceDefinition {
   spec: { versions: { schema: { openAPIV3Schema: JSONSchema } }[] }
@@ -30,7 +29,8 @@ function plain(schema: unknown): unknown {
   return result
 }
 
-const crd = load(readFileSync(join(root, source), 'utf8')) as CustomResourceDefinition
+const definition = readFileSync(join(root, source), 'utf8')
+const crd = load(definition) as CustomResourceDefinition
 const schema = plain(crd.spec.versions[0]?.schema.openAPIV3Schema) as JSONSchema
 const { spec, status } = schema.properties as { spec: JSONSchema; status: JSONSchema }
 const options = {
@@ -41,19 +41,23 @@ const options = {
   format: true,
   style: { semi: false, singleQuote: true, printWidth: 120 },
 }
-const text = [
-  `// Generated from ${source} by scripts/generate-types.ts; edit the source and run \`npm run generate\`.\n`,
+const types = [
+  `// Generated from ${source} by scripts/generate.ts; edit the source and run \`npm run generate\`.\n`,
   await compile(spec, 'ModelDeploymentSpec', options),
   await compile(status, 'ModelDeploymentStatus', options),
 ].join('\n')
 
-if (process.argv.includes('--check')) {
-  if (readFileSync(target, 'utf8') !== text) {
-    console.error(
-      `operator/api/types.generated.ts is older than ${source}: run \`npm run generate\` and commit the result.`,
-    )
+const files = {
+  'operator/api/types.generated.ts': types,
+  'charts/penstock/files/modeldeployments.yaml': definition,
+}
+
+for (const [file, text] of Object.entries(files)) {
+  const path = join(root, file)
+  if (!process.argv.includes('--check')) {
+    writeFileSync(path, text)
+  } else if (!existsSync(path) || readFileSync(path, 'utf8') !== text) {
+    console.error(`${file} is older than ${source}: run \`npm run generate\` and commit the result.`)
     process.exitCode = 1
   }
-} else {
-  writeFileSync(target, text)
 }

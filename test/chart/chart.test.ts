@@ -1,0 +1,132 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from '@jest/globals'
+import { spawnSync } from 'node:child_process'
+import { CHART, manifestsIn, runHelm, type Manifest } from './helm.ts'
+import { installManifest } from './install-manifest.ts'
+
+const helm = process.env.HELM_BIN ?? 'helm'
+const kubectl = process.env.KUBECTL ?? 'kubectl'
+const config = join(import.meta.dirname, '../../config')
+
+function rendered(...values: string[]): Manifest[] {
+  const sets = values.flatMap((value) => ['--set', value])
+  const outcome = runHelm(helm, ['template', 'pen', CHART, '--namespace=ml', ...sets])
+  if (!outcome.ok) throw new Error(outcome.stderr)
+  return manifestsIn(outcome.stdout)
+}
+
+const titles = (objects: readonly Manifest[]) => objects.map((each) => `${each.kind} ${each.metadata.name}`).sort()
+const of = (objects: readonly Manifest[], kind: string, name = 'pen-penstock') =>
+  objects.find((each) => each.kind === kind && each.metadata.name === name) as Manifest
+
+const ALWAYS = [
+  'Deployment pen-penstock',
+  'Pod pen-penstock-test',
+  'Role pen-penstock',
+  'RoleBinding pen-penstock',
+  'Service pen-penstock-metrics',
+  'ServiceAccount pen-penstock',
+]
+const USERS = ['admin', 'edit', 'view'].map((role) => `ClusterRole ml-pen-penstock-modeldeployments-${role}`)
+const BUDGET = 'PodDisruptionBudget pen-penstock'
+const DEFINITION = 'CustomResourceDefinition modeldeployments.penstock.dev'
+const CLUSTER = ['ClusterRole ml-pen-penstock', 'ClusterRoleBinding ml-pen-penstock']
+
+test('helm lint finds nothing to say', () => {
+  const { ok, stdout, stderr } = runHelm(helm, ['lint', '--strict', CHART])
+  expect([ok, stdout, stderr]).toEqual([true, expect.stringContaining('0 chart(s) failed'), ''])
+  expect(stdout).not.toMatch(/WARNING|ERROR/)
+})
+
+describe('the chart renders', () => {
+  test.each<[string, string[], string[]]>([
+    ['all that a cluster-wide operator needs', [], [...ALWAYS, ...USERS, ...CLUSTER, BUDGET, DEFINITION]],
+    [
+      'nothing cluster-wide for one namespace',
+      ['scope.mode=Namespace', 'crds.install=false', 'rbac.aggregate=false'],
+      [...ALWAYS, BUDGET],
+    ],
+    ['no budget for a single operator', ['replicas=1'], [...ALWAYS, ...USERS, ...CLUSTER, DEFINITION]],
+    [
+      'no roles where somebody else gives them',
+      ['rbac.create=false', 'rbac.aggregate=false', 'serviceAccount.create=false'],
+      ['Deployment pen-penstock', 'Pod pen-penstock-test', 'Service pen-penstock-metrics', BUDGET, DEFINITION],
+    ],
+    [
+      'monitors, alerts, a dashboard and a network policy on request',
+      [
+        'metrics.serviceMonitor.enabled=true',
+        'metrics.podMonitor.enabled=true',
+        'metrics.prometheusRule.enabled=true',
+        'dashboard.enabled=true',
+        'networkPolicy.enabled=true',
+      ],
+      [
+        ...ALWAYS,
+        ...USERS,
+        ...CLUSTER,
+        BUDGET,
+        DEFINITION,
+        'ConfigMap pen-penstock-dashboard',
+        'NetworkPolicy pen-penstock',
+        'PodMonitor pen-penstock-models',
+        'PrometheusRule pen-penstock',
+        'ServiceMonitor pen-penstock',
+      ],
+    ],
+  ])('%s', (_title, values, wanted) => {
+    expect(titles(rendered(...values))).toEqual([...wanted].sort())
+  })
+
+  test('the same rules for one namespace as for all, but bound to that namespace', () => {
+    const everywhere = of(rendered(), 'ClusterRole', 'ml-pen-penstock').rules ?? []
+    const objects = rendered('scope.mode=Namespace')
+    const lease = of(rendered(), 'Role').rules ?? []
+    expect(of(objects, 'Role').rules).toEqual([...lease, ...everywhere])
+    expect(JSON.stringify(of(objects, 'Deployment').spec)).toContain('--namespace=$(POD_NAMESPACE)')
+  })
+
+  test('a CustomResourceDefinition that upgrades with the chart and outlives it', () => {
+    const definition = of(rendered(), 'CustomResourceDefinition', 'modeldeployments.penstock.dev')
+    expect(definition.metadata.annotations).toEqual({ 'helm.sh/resource-policy': 'keep' })
+    const mortal = of(rendered('crds.keep=false'), 'CustomResourceDefinition', 'modeldeployments.penstock.dev')
+    expect(mortal.metadata.annotations).toBeUndefined()
+  })
+
+  test('images by digest, where one is given', () => {
+    const digest = `sha256:${'ab'.repeat(32)}`
+    const spec = JSON.stringify(of(rendered(`image.digest=${digest}`, 'server.image.tag=v9'), 'Deployment').spec)
+    expect(spec).toContain(`"penstock/operator@${digest}"`)
+    expect(spec).toContain('--server-image=penstock/server:v9')
+  })
+
+  test('a dashboard that is JSON', () => {
+    const text = of(rendered('dashboard.enabled=true'), 'ConfigMap', 'pen-penstock-dashboard').data?.['penstock.json']
+    expect(JSON.parse(text ?? '')).toMatchObject({ uid: 'penstock-models' })
+  })
+})
+
+test.each([
+  ['scope.mode=Galaxy', 'scope/mode'],
+  ['replicas=many', 'replicas'],
+  ['concurrency=0', 'concurrency'],
+  ['logLevel=loud', 'logLevel'],
+  ['image.digest=abc', 'image/digest'],
+  ['metrics.podMonitor.interval=often', 'metrics/podMonitor/interval'],
+  ['replica=3', 'replica'],
+])('%s is refused with the name of the value', (value, field) => {
+  const { ok, stderr } = runHelm(helm, ['template', 'pen', CHART, '--set', value])
+  expect(ok).toBe(false)
+  expect(stderr).toContain(field)
+})
+
+test('config/install.yaml is what the chart renders', () => {
+  expect(readFileSync(join(config, 'install.yaml'), 'utf8')).toBe(installManifest(helm))
+})
+
+test('config/ is a kustomize base of the same objects', () => {
+  const { stdout, stderr } = spawnSync(kubectl, ['kustomize', config], { encoding: 'utf8' })
+  expect(stderr).toBe('')
+  expect(titles(manifestsIn(stdout))).toEqual(titles(manifestsIn(readFileSync(join(config, 'install.yaml'), 'utf8'))))
+})
