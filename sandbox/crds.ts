@@ -45,12 +45,17 @@ async function establish(client: Client, path: string, definition: Definition): 
   } catch (error) {
     throw new Error(`${path}: ${name} was refused: ${(error as Error).message}`, { cause: error })
   }
+  await whenEstablished(client, name)
+}
+
+/** Resolves once the kind of a definition is served. @throws Error with its conditions when that takes more than ten seconds */
+export async function whenEstablished(client: Client, name: string): Promise<void> {
   const deadline = performance.now() + ESTABLISHED_WITHIN_MS
   for (;;) {
     const { status } = await client.get(DEFINITION, { name })
     if (conditionOf(status?.conditions, 'Established')?.status === 'True') return
     if (performance.now() > deadline)
-      throw new Error(`${path}: ${name} is not established: ${JSON.stringify(status?.conditions ?? [])}`)
+      throw new Error(`${name} is not established: ${JSON.stringify(status?.conditions ?? [])}`)
     await delay(LOOK_EVERY_MS)
   }
 }

@@ -11,14 +11,16 @@ export type TestClusterOptions = Pick<SandboxOptions, 'faults' | 'configMapSyncS
 export interface TestCluster extends Pick<Sandbox, 'kubeconfigPath' | 'serviceAddress' | 'close'> {
   /** With the operator's own rights, where those are checked. */
   readonly operatorKubeconfigPath: string
+  /** Where the operator is installed, and has its lease. */
+  readonly operatorNamespace: string
 }
 
 export async function startTestCluster(options: TestClusterOptions): Promise<TestCluster> {
   if ('penstockTestCluster' in globalThis) {
     const { startKubeCluster } = await import('../kube/cluster.ts')
-    return startKubeCluster({ ...options, crds: CRDS, slot: Number(process.env.JEST_WORKER_ID ?? 1) - 1 })
+    return startKubeCluster({ ...options, slot: Number(process.env.JEST_WORKER_ID ?? 1) - 1 })
   }
   const { startSandbox } = await import('../../sandbox/sandbox.ts')
   const sandbox = await startSandbox({ ...options, crds: CRDS })
-  return { ...sandbox, operatorKubeconfigPath: sandbox.kubeconfigPath }
+  return { ...sandbox, operatorKubeconfigPath: sandbox.kubeconfigPath, operatorNamespace: 'default' }
 }

@@ -28,6 +28,8 @@ export interface Place {
   readonly kubeconfigPath: string
   /** With the operator's own rights, where those are checked. */
   readonly operatorKubeconfigPath: string
+  /** Where its lease is. */
+  readonly operatorNamespace: string
   /** Every request that changed something, as `verb resource[/subresource] name`, with who asked. */
   readonly writes: readonly Write[]
   startOperator(options?: { serverImage?: string }): Promise<void>
@@ -128,6 +130,10 @@ class TestPlace implements Place {
     return this.#parts.cluster.operatorKubeconfigPath
   }
 
+  get operatorNamespace() {
+    return this.#parts.cluster.operatorNamespace
+  }
+
   get writes() {
     return this.#parts.writes
   }
@@ -136,7 +142,7 @@ class TestPlace implements Place {
     this.#operator = await startOperator({
       kubeConfig: loadKubeConfig({ path: this.operatorKubeconfigPath }),
       serverImage: options.serverImage ?? SERVER_IMAGE,
-      leaseNamespace: NAMESPACE,
+      leaseNamespace: this.operatorNamespace,
       health: { host: '127.0.0.1', port: 0 },
       concurrency: 4,
       log: pino({ level: 'warn' }, pino.destination({ dest: join(this.#parts.dir, 'operator.log'), sync: true })),

@@ -101,7 +101,7 @@ describe('the operator', () => {
     const second = await startOperator({
       kubeConfig: loadKubeConfig({ path: place.operatorKubeconfigPath }),
       serverImage: SERVER_IMAGE,
-      leaseNamespace: NAMESPACE,
+      leaseNamespace: place.operatorNamespace,
       health: { host: '127.0.0.1', port: 0 },
       concurrency: 4,
       log: pino({ level: 'silent' }),
@@ -109,7 +109,8 @@ describe('the operator', () => {
     })
     try {
       const holder = async () =>
-        (await place.client.get(LEASE, { namespace: NAMESPACE, name: 'penstock-operator' })).spec?.holderIdentity
+        (await place.client.get(LEASE, { namespace: place.operatorNamespace, name: 'penstock-operator' })).spec
+          ?.holderIdentity
       const first = await holder()
       await place.apply('handed', spec('v1'))
       await place.until('handed', 'v1 to serve', serves('v1'))

@@ -6,7 +6,7 @@ import { loadKubeConfig } from '../../operator/kube/kubeconfig.ts'
 import { silentLog } from '../../operator/kube/log.ts'
 import { createTransport } from '../../operator/kube/transport.ts'
 import type { Faults, OnRequest } from '../../sandbox/apiserver/http/faults.ts'
-import { loadCrds } from '../../sandbox/crds.ts'
+import { whenEstablished } from '../../sandbox/crds.ts'
 import { rotatingAddresses } from '../../sandbox/kubelet/addresses.ts'
 import { startKubelet, type Kubelet } from '../../sandbox/kubelet/kubelet.ts'
 import { startServiceProxy } from '../../sandbox/proxy/service-proxy.ts'
@@ -14,15 +14,14 @@ import { SERVER_IMAGE, SERVER_PROGRAM, serviceAddress, type Address } from '../.
 import { addressesOf, PODS_PER_NODE, type Addresses } from './addresses.ts'
 import { findBinaries } from './binaries.ts'
 import { startControlPlane, type ControlPlane } from './control-plane.ts'
+import { install } from './installation.ts'
 import { writeKubeconfig } from './kubeconfig-file.ts'
-import { operatorToken } from './operator-identity.ts'
 import { startTap } from './tap.ts'
 
 export interface KubeClusterOptions {
   readonly dir: string
   /** Which addresses it takes: two clusters at once need two slots. */
   readonly slot: number
-  readonly crds: readonly string[]
   readonly configMapSyncSeconds?: number
   readonly faults?: Faults
   readonly onRequest?: OnRequest
@@ -33,6 +32,8 @@ export interface KubeCluster {
   readonly kubeconfigPath: string
   /** Of the operator's service account, which may do what the operator is meant to do and nothing else. */
   readonly operatorKubeconfigPath: string
+  /** Where the operator is installed, and has its lease. */
+  readonly operatorNamespace: string
   serviceAddress(namespace: string, name: string): Promise<Address>
   close(): Promise<void>
 }
@@ -59,19 +60,20 @@ export async function startKubeCluster(options: KubeClusterOptions): Promise<Kub
   const proxy = await startServiceProxy({ client: clientFor('service-proxy'), log: silentLog })
   starting.defer(() => proxy.close())
   const admin = clientFor('test')
-  await loadCrds(admin, options.crds)
+  const { token, namespace: operatorNamespace } = await install(admin)
+  await whenEstablished(admin, 'modeldeployments.penstock.dev')
 
   const certificate = await plane.authority.issue({ commonName: 'tap', usage: 'server', addresses: [addresses.tap] })
   const tap = await startTap({ ...options, certificate, host: addresses.tap, port: API_PORT, target: plane.url })
   starting.defer(() => tap.close())
   const reach = { server: tap.url, caPem: plane.authority.caPem }
   const kubeconfigPath = await writeKubeconfig(join(dir, 'kubeconfig'), { ...reach, token: plane.token })
-  const token = await operatorToken(admin)
   const operatorKubeconfigPath = await writeKubeconfig(join(dir, 'operator.kubeconfig'), { ...reach, token })
   const running = starting.move()
   return {
     kubeconfigPath,
     operatorKubeconfigPath,
+    operatorNamespace,
     serviceAddress: (namespace, name) => serviceAddress(proxy, namespace, name),
     close: () => running.disposeAsync(),
   }

@@ -1,0 +1,72 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { loadAll } from 'js-yaml'
+import type { Client } from '../../operator/kube/client.ts'
+import { objectPath, type KubeObject, type Resource } from '../../operator/kube/resource.ts'
+import {
+  CUSTOM_RESOURCE_DEFINITION,
+  DEPLOYMENT,
+  NAMESPACE,
+  POD_DISRUPTION_BUDGET,
+  resource,
+  SERVICE,
+  SERVICE_ACCOUNT,
+} from '../../operator/kube/resources.ts'
+
+const MANIFEST = join(import.meta.dirname, '../../config/install.yaml')
+const RBAC_API = 'rbac.authorization.k8s.io/v1'
+const RESOURCES: readonly Resource[] = [
+  NAMESPACE,
+  CUSTOM_RESOURCE_DEFINITION,
+  SERVICE_ACCOUNT,
+  POD_DISRUPTION_BUDGET,
+  SERVICE,
+  DEPLOYMENT,
+  resource(RBAC_API, 'Role', 'roles'),
+  resource(RBAC_API, 'RoleBinding', 'rolebindings'),
+  resource(RBAC_API, 'ClusterRole', 'clusterroles', 'Cluster'),
+  resource(RBAC_API, 'ClusterRoleBinding', 'clusterrolebindings', 'Cluster'),
+]
+const TOKEN_SECONDS = 7200
+
+export interface Installation {
+  /** Of the operator's service account. */
+  readonly token: string
+  /** Where the operator is installed, and has its lease. */
+  readonly namespace: string
+}
+
+/**
+ * Installs Penstock as `kubectl apply --server-side -f config/install.yaml` does, but without the operator's pods: the tests run it
+ * themselves, with the token of its service account, so that a permission which the manifest lacks fails them.
+ */
+export async function install(client: Client): Promise<Installation> {
+  const documents = loadAll(await readFile(MANIFEST, 'utf8'), { filename: MANIFEST }) as KubeObject[]
+  for (const document of documents) {
+    const found = RESOURCES.find(({ kind }) => kind === document.kind)
+    if (found === undefined)
+      throw new Error(`${MANIFEST} has a ${document.kind}: add its resource to ${import.meta.filename}`)
+    const object = found === DEPLOYMENT ? withoutPods(document) : document
+    await client.apply(found, object, { fieldManager: 'install', force: true })
+  }
+  const account = documents.find(({ kind }) => kind === SERVICE_ACCOUNT.kind)?.metadata
+  if (account?.name === undefined || account.namespace === undefined)
+    throw new Error(`${MANIFEST} has no ServiceAccount`)
+  const { name, namespace } = account
+  return { namespace, token: await tokenOf(client, { name, namespace }) }
+}
+
+function withoutPods(deployment: KubeObject): KubeObject {
+  return { ...deployment, spec: { ...(deployment as { spec: object }).spec, replicas: 0 } } as KubeObject
+}
+
+async function tokenOf(client: Client, account: { name: string; namespace: string }): Promise<string> {
+  const body = {
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenRequest',
+    spec: { expirationSeconds: TOKEN_SECONDS },
+  }
+  const path = `${objectPath(SERVICE_ACCOUNT, account)}/token`
+  const { status } = (await client.raw({ method: 'POST', path, body })) as { status: { token: string } }
+  return status.token
+}
