@@ -1,0 +1,106 @@
+/**
+ * `npm run test:monitoring`: Evidently itself, installed into a cached virtual environment, judges the cases anew, and both the
+ * committed numbers and Penstock's must agree with what it says. `--write` makes the committed numbers from it.
+ */
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { homedir, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { CASES } from './cases.ts'
+import { disagreements, ourDrift, ourQuality, type EvidentlyNumbers } from './judge.ts'
+
+const run = promisify(execFile)
+const here = import.meta.dirname
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
+
+/** Undefined when this machine has no Python that can make one. */
+async function pythonWithEvidently(): Promise<string | undefined> {
+  const requirements = await readFile(join(here, 'requirements.txt'), 'utf8')
+  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
+  const tag = createHash('sha256').update(requirements).digest('hex').slice(0, 12)
+  const venv = join(cache, 'penstock', `evidently-${tag}`)
+  const python = join(venv, 'bin', 'python')
+  const isThere = await stat(join(venv, 'complete')).then(
+    () => true,
+    () => false,
+  )
+  if (isThere) return python
+  try {
+    await run('python3', ['-c', 'import venv, ensurepip'])
+  } catch {
+    return undefined
+  }
+  console.log(`installing Evidently into ${venv}`)
+  await mkdir(join(cache, 'penstock'), { recursive: true })
+  await rm(venv, { recursive: true, force: true })
+  await run('python3', ['-m', 'venv', venv])
+  const install = [
+    '-m',
+    'pip',
+    'install',
+    '--quiet',
+    '--disable-pip-version-check',
+    '-r',
+    join(here, 'requirements.txt'),
+  ]
+  await run(python, install, { maxBuffer: MAX_OUTPUT_BYTES })
+  await writeFile(join(venv, 'complete'), '')
+  return python
+}
+
+async function evidentlyNumbers(python: string): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'penstock-evidently-'))
+  try {
+    const path = join(dir, 'cases.json')
+    await writeFile(path, JSON.stringify(CASES))
+    const script = join(here, 'evidently_numbers.py')
+    const { stdout } = await run(python, ['-W', 'ignore', script, path], { maxBuffer: MAX_OUTPUT_BYTES })
+    return stdout
+  } finally {
+    await rm(dir, { recursive: true })
+  }
+}
+
+interface Verdict {
+  readonly name: string
+  readonly problems: readonly string[]
+}
+
+function verdicts(fresh: EvidentlyNumbers, committed: EvidentlyNumbers): Verdict[] {
+  return [
+    ...CASES.drift.flatMap((drift) => [
+      { name: `drift: ${drift.name}`, problems: disagreements(ourDrift(drift), fresh.drift[drift.name] ?? {}) },
+      {
+        name: `committed drift: ${drift.name}`,
+        problems: disagreements(committed.drift[drift.name] ?? {}, fresh.drift[drift.name] ?? {}),
+      },
+    ]),
+    ...CASES.quality.map((quality) => ({
+      name: `quality: ${quality.name}`,
+      problems: disagreements(ourQuality(quality), fresh.quality[quality.name] ?? {}),
+    })),
+  ]
+}
+
+const python = await pythonWithEvidently()
+if (python === undefined) {
+  console.log('SKIPPED: there is no python3 with venv and pip on this machine, so Evidently could not be asked.')
+  console.log('Only its committed numbers hold Penstock to it here; install python3-venv to ask it.')
+  console.log('0 passed, 0 failed, 1 skipped')
+} else {
+  const stdout = await evidentlyNumbers(python)
+  const fresh = JSON.parse(stdout) as EvidentlyNumbers
+  const file = join(here, 'evidently.json')
+  if (process.argv.includes('--write')) {
+    await writeFile(`${file}.new`, stdout)
+    await rename(`${file}.new`, file)
+  }
+  console.log(Object.entries(fresh.versions).flat().join(' '))
+  const all = verdicts(fresh, JSON.parse(await readFile(file, 'utf8')) as EvidentlyNumbers)
+  const failed = all.filter(({ problems }) => problems.length > 0)
+  for (const { name, problems } of failed) console.log(`FAIL ${name}\n  ${problems.join('\n  ')}`)
+  console.log(`${all.length - failed.length} passed, ${failed.length} failed`)
+  process.exitCode = failed.length === 0 ? 0 : 1
+}
