@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
+import { pino } from 'pino'
+import type { ModelDeploymentSpec, ModelDeploymentStatus } from '../../operator/api/resource.ts'
+import { REVISION_LABEL } from '../../operator/core/children/object.ts'
+import { loadKubeConfig } from '../../operator/kube/kubeconfig.ts'
+import { createReflector } from '../../operator/kube/reflector.ts'
+import { nameOf } from '../../operator/kube/resource.ts'
+import { ENDPOINT_SLICE, POD } from '../../operator/kube/resources.ts'
+import { startOperator, type Operator } from '../../operator/operator.ts'
+import type { Fault, RequestFacts } from '../../sandbox/apiserver/http/faults.ts'
+import { createPlace, eventually, exampleModel, isReady, NAMESPACE, SERVER_IMAGE, type Place } from './place.ts'
+
+jest.setTimeout(240_000)
+
+let place: Place
+let disturb: (request: RequestFacts) => Fault | undefined = () => undefined
+beforeAll(async () => {
+  place = await createPlace({ faults: (request) => disturb(request) })
+}, 60_000)
+afterAll(async () => {
+  disturb = () => undefined
+  await place.close()
+}, 60_000)
+
+const spec = (version: 'v1' | 'v2' | 'v4', hold = '1s'): ModelDeploymentSpec => ({
+  model: { uri: exampleModel(version), version },
+  scaling: { replicas: 2 },
+  service: { port: 8000 },
+  rollout: {
+    steps: [{ weight: 50, hold }],
+    gates: [{ name: 'errors', errorRate: { maxIncrease: 0.05 } }],
+    minSamples: 50,
+    scaleDownDelay: '30s',
+  },
+})
+
+const serves = (version: string) => (status: ModelDeploymentStatus) =>
+  status.stable?.version === version && isReady(status)
+
+/** Watches how many ready endpoints the Service of a ModelDeployment has, and remembers the fewest. */
+async function watchEndpoints(name: string) {
+  const slices = createReflector({
+    client: place.client,
+    resource: ENDPOINT_SLICE,
+    namespace: NAMESPACE,
+    labelSelector: `kubernetes.io/service-name=${name}`,
+  })
+  let fewest = Infinity
+  const look = () => {
+    const endpoints = slices.store.list().flatMap((slice) => slice.endpoints ?? [])
+    fewest = Math.min(fewest, endpoints.filter((endpoint) => endpoint.conditions?.ready !== false).length)
+  }
+  slices.start()
+  await slices.synced
+  look()
+  slices.store.subscribe(look)
+  return { fewest: () => fewest, stop: () => slices.stop() }
+}
+
+test('the Service of users has a ready endpoint at every moment of a promotion, a rollback and the loss of a pod', async () => {
+  await place.apply('watched', spec('v1'))
+  await place.until('watched', 'v1 to serve', serves('v1'))
+  const endpoints = await watchEndpoints('watched')
+  const traffic = await place.traffic('watched')
+  await place.apply('watched', spec('v2'))
+  const promoted = await place.until('watched', 'v2 to serve', serves('v2'), 90)
+  await place.apply('watched', spec('v4', '1h'))
+  const rolledBack = (status: ModelDeploymentStatus) => status.history?.[0]?.outcome === 'RolledBack'
+  await place.until('watched', 'v4 to be rolled back', rolledBack, 90)
+  const revision = promoted.stable?.revision ?? ''
+  const pods = await place.client.list(POD, { namespace: NAMESPACE, labelSelector: `${REVISION_LABEL}=${revision}` })
+  const [pod] = pods.items
+  if (pod !== undefined) await place.client.delete(POD, nameOf(pod))
+  await place.until('watched', 'the pod to be replaced', (status) => status.stable?.readyReplicas === 2, 60)
+  const total = await traffic.stop()
+  await endpoints.stop()
+  expect(endpoints.fewest()).toBeGreaterThanOrEqual(1)
+  expect(total.failures).toEqual([])
+})
+
+test('an operator that cannot reach the API for a minute harms nobody, and then goes on where it was', async () => {
+  await place.stopOperator()
+  let operator: Promise<Operator>
+  const start = (): Promise<Operator> =>
+    startOperator({
+      kubeConfig: loadKubeConfig({ path: place.operatorKubeconfigPath }),
+      serverImage: SERVER_IMAGE,
+      leaseNamespace: place.operatorNamespace,
+      health: { host: '127.0.0.1', port: 0 },
+      concurrency: 4,
+      log: pino({ level: 'silent' }),
+      // A process would end here, and be started again.
+      onLost: () => {
+        const lost = operator
+        operator = lost.then((each) => each.stop()).then(start)
+      },
+    })
+  operator = start()
+  try {
+    await place.apply('parted', spec('v1'))
+    await place.until('parted', 'v1 to serve', serves('v1'))
+    const traffic = await place.traffic('parted', 50)
+    await place.apply('parted', spec('v2', '20s'))
+    await place.until('parted', 'v2 to have a share', (status) => status.rollout?.acknowledgedAt !== undefined)
+    disturb = ({ userAgent }) => (userAgent.startsWith('penstock-operator') ? 'drop' : undefined)
+    const partedAt = performance.now()
+    await eventually('a minute to pass', async () => (performance.now() - partedAt > 60_000 ? true : undefined), 90)
+    const meanwhile = (await place.read('parted')).status
+    expect(meanwhile?.rollout).toMatchObject({ phase: 'Shifting', step: 0 })
+    disturb = () => undefined
+    const status = await place.until('parted', 'v2 to serve', serves('v2'), 90)
+    expect(status.history?.map((entry) => entry.outcome)).toEqual(['Promoted', 'Promoted'])
+    const total = await traffic.stop()
+    expect(total.failures).toEqual([])
+    expect(total.sent).toBeGreaterThan(1000)
+  } finally {
+    disturb = () => undefined
+    await (await operator).stop()
+    await place.startOperator()
+  }
+})
