@@ -1,6 +1,6 @@
 /** Inside the namespaces, as the first process: when it ends, the kernel ends every other. Started by `main.ts`. */
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LOCAL_NETWORKS } from './addresses.ts'
@@ -21,6 +21,10 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 await furnish(LOCAL_NETWORKS, tmpdir())
 const resultsPath = join(tmpdir(), 'results.json')
 const code = await runJest(process.argv.slice(2), resultsPath)
+if (!existsSync(resultsPath)) {
+  console.error(`Jest ended with code ${code} and no results`)
+  process.exit(1)
+}
 const { numPassedTests, numFailedTests, numFailedTestSuites } = JSON.parse(readFileSync(resultsPath, 'utf8')) as Results
 console.log(`on a real control plane: ${numPassedTests} passed, ${numFailedTests} failed`)
 process.exit(code === 0 && numFailedTestSuites === 0 ? 0 : 1)
