@@ -5,7 +5,7 @@ import type { AnswerId, RecentAnswers } from '../monitor/recent-answers.ts'
 import type { EndpointCounts, ServerMetrics } from '../metrics/server-metrics.ts'
 import { JSON_TYPE, errorHeaders, isOk, type Answer } from './answer.ts'
 import { ApiError } from './api-error.ts'
-import type { InferenceRequest, InferenceRoute } from './inference.ts'
+import type { AnswerBody, InferenceRequest, InferenceRoute } from './inference.ts'
 import type { ServingState } from './serving-state.ts'
 import type { Traffic } from './traffic/traffic.ts'
 
@@ -60,9 +60,11 @@ export class InferenceService {
     return answer
   }
 
-  #succeeded(body: string, { id, receivedAt }: Asked): Answer {
+  #succeeded(body: AnswerBody, { id, receivedAt }: Asked): Answer {
     const durationMs = performance.now() - receivedAt
-    return { status: 200, headers: this.#stamped(['content-type', JSON_TYPE], id, durationMs), body, durationMs }
+    const isJson = typeof body === 'string'
+    const headers = this.#stamped(isJson ? ['content-type', JSON_TYPE] : [...body.headers], id, durationMs)
+    return { status: 200, headers, body: isJson ? body : body.bytes, durationMs }
   }
 
   #failed(route: InferenceRoute, thrown: unknown, { id, receivedAt }: Asked): Answer {

@@ -15,14 +15,17 @@ export interface InferenceRequest {
   readonly receivedAt: number
 }
 
+/** JSON, or bytes with the headers that say what they are. */
+export type AnswerBody = string | { readonly headers: readonly string[]; readonly bytes: Buffer }
+
 export interface InferenceRoute {
   /** Value of the metrics' `endpoint` label. */
   readonly endpoint: string
   readonly wording: ErrorWording
   /**
-   * Computes the JSON body of a 200.
+   * Computes the body of a 200.
    * @param id of the answer that is being made
    * @throws ApiError for everything that is not one (as a rejection, or at once)
    */
-  readonly answer: (request: InferenceRequest, model: ServedModel, id: AnswerId) => Promise<string>
+  readonly answer: (request: InferenceRequest, model: ServedModel, id: AnswerId) => Promise<AnswerBody>
 }

@@ -2,6 +2,7 @@
 import type { ModelContract, TensorContract } from '../../../protocol/resolve.ts'
 import type { Datatype, Tensor, Tensors } from '../../model/tensor.ts'
 import { ApiError } from '../api-error.ts'
+import { BinaryInput, dataFromBytes } from './binary-data.ts'
 import { tensorData } from './tensor-data.ts'
 
 export interface InferRequest {
@@ -9,33 +10,53 @@ export interface InferRequest {
   readonly feeds: Tensors
   /** Names of the outputs that were asked for; all of them when none is named. */
   readonly outputs: readonly string[]
+  /** Those of them whose elements are to follow the JSON as bytes. */
+  readonly binaryOutputs: ReadonlySet<string>
 }
 
 type Members = Readonly<Record<string, unknown>>
 
+export interface InferLimits {
+  /** Of a batch dimension. */
+  readonly maxRows: number
+}
+
 /**
- * @param maxRows of a batch dimension
+ * @param binary what follows the JSON in the body; undefined without the binary tensor data extension
  * @throws ApiError that names the field
  */
-export function readInferRequest(body: unknown, contract: ModelContract, maxRows: number): InferRequest {
+export function readInferRequest(
+  body: unknown,
+  binary: Buffer | undefined,
+  contract: ModelContract,
+  { maxRows }: InferLimits,
+): InferRequest {
   const request = membersOf(body, '', ['id', 'parameters', 'inputs', 'outputs'])
   const { id } = request
   if (id !== undefined && typeof id !== 'string') throw invalid('id', 'id must be a string.')
-  checkParameters(request, '')
+  const allBinary = flagIn(parametersOf(request, ''), 'binary_data_output', 'parameters') ?? false
+  const behind = new BinaryInput(binary ?? Buffer.alloc(0))
+  const feeds = readInputs(request['inputs'], contract.inputs, { maxRows, behind })
+  behind.end()
+  const outputs = readOutputs(request['outputs'], contract.outputs, allBinary)
   return {
     ...(id !== undefined && { id }),
-    feeds: readInputs(request['inputs'], contract.inputs, maxRows),
-    outputs: readOutputs(request['outputs'], contract.outputs),
+    feeds,
+    outputs: outputs.map(({ name }) => name),
+    binaryOutputs: new Set(outputs.filter((output) => output.binary).map(({ name }) => name)),
   }
 }
 
-function readInputs(inputs: unknown, wanted: readonly TensorContract[], maxRows: number): Tensors {
+interface ReadingOptions extends InferLimits {
+  readonly behind: BinaryInput
+}
+
+function readInputs(inputs: unknown, wanted: readonly TensorContract[], options: ReadingOptions): Tensors {
   const byName = new Map(wanted.map((tensor) => [tensor.name, tensor]))
   const feeds: Record<string, Tensor> = {}
   for (const [index, value] of listOf(inputs, 'inputs').entries()) {
     const path = `inputs[${index}]`
     const input = membersOf(value, path, ['name', 'shape', 'datatype', 'parameters', 'data'])
-    checkParameters(input, path)
     const contract = byName.get(nameOf(input, path))
     if (contract === undefined || Object.hasOwn(feeds, contract.name)) {
       const names = wanted.map(({ name }) => name).join(', ')
@@ -43,7 +64,7 @@ function readInputs(inputs: unknown, wanted: readonly TensorContract[], maxRows:
         field: `${path}.name`,
       })
     }
-    feeds[contract.name] = readTensor(input, contract, path, maxRows)
+    feeds[contract.name] = readTensor(input, contract, path, options)
   }
   const missing = wanted.find(({ name }) => !Object.hasOwn(feeds, name))
   if (missing !== undefined) {
@@ -52,14 +73,23 @@ function readInputs(inputs: unknown, wanted: readonly TensorContract[], maxRows:
   return feeds
 }
 
-function readTensor(input: Members, contract: TensorContract, path: string, maxRows: number): Tensor {
+function readTensor(
+  input: Members,
+  contract: TensorContract,
+  path: string,
+  { maxRows, behind }: ReadingOptions,
+): Tensor {
   if (input['datatype'] !== contract.datatype) {
     const problem = `${path}.datatype must be ${contract.datatype} for input ${contract.name}, got ${shown(input['datatype'])}.`
     throw new ApiError('invalid_input', problem, { field: `${path}.datatype` })
   }
   const shape = readShape(input['shape'], contract, path, maxRows)
   const datatype = contract.datatype as Datatype
-  return { datatype, shape, data: tensorData(datatype, shape, input['data'], `${path}.data`) }
+  const size = parametersOf(input, path)['binary_data_size']
+  if (size === undefined) return { datatype, shape, data: tensorData(datatype, shape, input['data'], `${path}.data`) }
+  if (input['data'] !== undefined)
+    throw invalid(`${path}.data`, `${path} has both data and parameters.binary_data_size; send one of them.`)
+  return { datatype, shape, data: dataFromBytes(datatype, shape, behind.take(size, path), path) }
 }
 
 function readShape(value: unknown, { name, shape }: TensorContract, path: string, maxRows: number): number[] {
@@ -87,21 +117,27 @@ function fitsAxis(size: number, wanted: number | undefined): boolean {
   return wanted === -1 || size === wanted
 }
 
-function readOutputs(outputs: unknown, known: readonly TensorContract[]): string[] {
+interface AskedOutput {
+  readonly name: string
+  readonly binary: boolean
+}
+
+function readOutputs(outputs: unknown, known: readonly TensorContract[], allBinary: boolean): readonly AskedOutput[] {
   const names = known.map(({ name }) => name)
-  if (outputs === undefined) return names
+  const all = names.map((name) => ({ name, binary: allBinary }))
+  if (outputs === undefined) return all
   const asked = listOf(outputs, 'outputs').map((value, index) => {
     const path = `outputs[${index}]`
     const output = membersOf(value, path, ['name', 'parameters'])
-    checkParameters(output, path)
+    const binary = flagIn(parametersOf(output, path), 'binary_data', `${path}.parameters`) ?? allBinary
     const name = nameOf(output, path)
-    if (names.includes(name)) return name
+    if (names.includes(name)) return { name, binary }
     const field = `${path}.name`
     throw new ApiError('invalid_input', `${field} must be one of the model's outputs: ${names.join(', ')}.`, { field })
   })
-  if (new Set(asked).size < asked.length)
+  if (new Set(asked.map(({ name }) => name)).size < asked.length)
     throw new ApiError('invalid_input', 'outputs names one twice.', { field: 'outputs' })
-  return asked.length === 0 ? names : asked
+  return asked.length === 0 ? all : asked
 }
 
 function membersOf(value: unknown, path: string, known: readonly string[]): Members {
@@ -127,12 +163,18 @@ function nameOf(members: Members, path: string): string {
   throw invalid(`${path}.name`, `${path}.name must be a string, got ${shown(name)}.`)
 }
 
-/** They belong to extensions; what they ask for is optional to give. */
-function checkParameters({ parameters }: Members, path: string): void {
-  const isObject = typeof parameters === 'object' && parameters !== null && !Array.isArray(parameters)
-  if (parameters === undefined || isObject) return
+/** They belong to extensions; what is not known is optional to give, and ignored. */
+function parametersOf({ parameters }: Members, path: string): Members {
+  if (parameters === undefined) return {}
+  if (typeof parameters === 'object' && parameters !== null && !Array.isArray(parameters)) return parameters as Members
   const field = path === '' ? 'parameters' : `${path}.parameters`
   throw invalid(field, `${field} must be an object.`)
+}
+
+function flagIn(parameters: Members, name: string, path: string): boolean | undefined {
+  const value = parameters[name]
+  if (value === undefined || typeof value === 'boolean') return value
+  throw invalid(`${path}.${name}`, `${path}.${name} must be true or false, got ${shown(value)}.`)
 }
 
 function invalid(field: string, message: string): ApiError {

@@ -1,9 +1,10 @@
-/** `POST /v2/models/{name}[/versions/{version}]/infer` of the Open Inference Protocol, with tensors in JSON. */
+/** `POST /v2/models/{name}[/versions/{version}]/infer` of the Open Inference Protocol, with tensors in JSON or as bytes behind it. */
 import type { Tensors } from '../../model/tensor.ts'
 import type { ApiError } from '../api-error.ts'
-import type { InferenceRoute } from '../inference.ts'
+import type { AnswerBody, InferenceRoute } from '../inference.ts'
 import { checkJsonType } from '../json/content-type.ts'
 import { parseJsonExactly } from '../json/json-body.ts'
+import { HEADER_LENGTH, bytesOfTensor, splitBody } from './binary-data.ts'
 import { readInferRequest, type InferRequest } from './infer-request.ts'
 import { dataJson } from './tensor-data.ts'
 
@@ -20,21 +21,30 @@ export function inferRoute({ modelName, modelVersion, maxInstances }: InferRoute
     endpoint: 'v2_infer',
     wording: v2ErrorBody,
     async answer({ headers, body }, served, answerId) {
-      checkJsonType(headers)
-      const request = readInferRequest(parseJsonExactly(body), served.contract, maxInstances)
+      const { json, binary } = splitBody(headers, body)
+      if (binary === undefined) checkJsonType(headers)
+      const request = readInferRequest(parseJsonExactly(json), binary, served.contract, { maxRows: maxInstances })
       const outputs = await served.infer(request, answerId)
       return answerBody(model, request, outputs)
     },
   }
 }
 
-function answerBody(model: string, { id, outputs }: InferRequest, tensors: Tensors): string {
+function answerBody(model: string, { id, outputs, binaryOutputs }: InferRequest, tensors: Tensors): AnswerBody {
+  const behind: Buffer[] = []
   const parts = outputs.map((name) => {
     const tensor = tensors[name] as Tensors[string]
-    const { datatype, shape } = tensor
-    return `{"name":${JSON.stringify(name)},"datatype":"${datatype}","shape":[${shape.join()}],"data":${dataJson(name, tensor)}}`
+    const head = `{"name":${JSON.stringify(name)},"datatype":"${tensor.datatype}","shape":[${tensor.shape.join()}]`
+    if (!binaryOutputs.has(name)) return `${head},"data":${dataJson(name, tensor)}}`
+    const bytes = bytesOfTensor(tensor)
+    behind.push(bytes)
+    return `${head},"parameters":{"binary_data_size":${bytes.length}}}`
   })
-  return `{${model},${id === undefined ? '' : `"id":${JSON.stringify(id)},`}"outputs":[${parts.join()}]}`
+  const json = `{${model},${id === undefined ? '' : `"id":${JSON.stringify(id)},`}"outputs":[${parts.join()}]}`
+  if (behind.length === 0) return json
+  const head = Buffer.from(json, 'utf8')
+  const headers = ['content-type', 'application/octet-stream', HEADER_LENGTH, String(head.length)]
+  return { headers, bytes: Buffer.concat([head, ...behind]) }
 }
 
 /** The protocol wants `error` to be a string; code and field stand beside it for those who look. */

@@ -27,7 +27,7 @@ export function v2PagesOf(options: V2PagesOptions): PageRoute[] {
     {
       path: '/v2',
       summary: 'V2: the server',
-      answer: answerJson(() => ({ name: 'penstock', version: serverVersion, extensions: [] })),
+      answer: answerJson(() => ({ name: 'penstock', version: serverVersion, extensions: ['binary_tensor_data'] })),
     },
     { path: '/v2/health/live', summary: 'V2: whether the server lives', answer: answerJson(() => ({ live: true })) },
     { path: '/v2/health/ready', summary: 'V2: whether the server is ready', answer: ready },

@@ -24,7 +24,11 @@ interface InferJson {
 
 describe('metadata', () => {
   test('tells of the server and of the model, with and without its version', async () => {
-    expect((await get(`${mlp.url}/v2`)).json).toEqual({ name: 'penstock', version: '0.0.0', extensions: [] })
+    expect((await get(`${mlp.url}/v2`)).json).toEqual({
+      name: 'penstock',
+      version: '0.0.0',
+      extensions: ['binary_tensor_data'],
+    })
     for (const path of ['/v2/models/fraud', '/v2/models/fraud/versions/2024%20%28b%29']) {
       expect([path, (await get(mlp.url + path)).json]).toMatchObject([
         path,
