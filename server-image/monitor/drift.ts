@@ -11,6 +11,7 @@ import {
   sturgesBins,
   wassersteinDistance,
   weightedValues,
+  type Bins,
   type CategoryCounts,
   type Shares,
 } from './distance.ts'
@@ -96,20 +97,28 @@ function numericDrift(profile: NumericProfile, { cells, weights }: WeightedCells
   const current = weightedValues(cells.map(Number), weights)
   const size = effectiveSize(weights)
   const bins = sturgesBins(reference, current, profile.count + Math.round(size))
-  const shares =
-    profile.distinct > MAX_VALUES_AS_CATEGORIES
-      ? bins
-      : categoryShares(countsOfValues(reference), countsOfValues(current))
+  const isFine = profile.distinct > MAX_VALUES_AS_CATEGORIES
+  const histogram = isFine ? binned(bins) : byValue(countsOfValues(reference), countsOfValues(current))
   const ks = kolmogorovSmirnovStatistic(reference, current)
   const measures = {
-    psi: populationStabilityIndex(shares),
-    jensenshannon: jensenShannonDistance(shares),
+    psi: populationStabilityIndex(histogram),
+    jensenshannon: jensenShannonDistance(histogram),
     wasserstein: wassersteinDistance(reference, current) / Math.max(profile.std, LEAST_NORM),
     ks,
     ks_p_value: kolmogorovSmirnovPValue(ks, profile.count, size),
   }
-  const labels = bins.edges.slice(0, -1).map((edge, bin) => `${brief(edge)} – ${brief(bins.edges[bin + 1] ?? edge)}`)
-  return { measures, histogram: { labels, reference: bins.reference, current: bins.current } }
+  return { measures, histogram }
+}
+
+function binned({ edges, reference, current }: Bins): Histogram {
+  const labels = reference.map((_, bin) => `${brief(edges[bin] ?? 0)} – ${brief(edges[bin + 1] ?? 0)}`)
+  return { labels, reference, current }
+}
+
+function byValue(reference: CategoryCounts, current: CategoryCounts): Histogram {
+  const labels = [...new Set([...reference.keys(), ...current.keys()])].sort((left, right) => +left - +right)
+  const inOrder = (counts: CategoryCounts) => new Map(labels.map((label) => [label, counts.get(label) ?? 0]))
+  return { labels, ...categoryShares(inOrder(reference), inOrder(current)) }
 }
 
 const MAX_NEW_CATEGORIES = 100

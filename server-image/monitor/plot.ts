@@ -10,7 +10,7 @@ const WIDTH = 320
 const HEIGHT = 150
 const BASE = 118
 const TOP = 8
-const LEFT = 34
+const LEFT = 40
 /** More bars than this cannot be told apart; the largest are shown. */
 const MAX_BARS = 24
 const MAX_LABEL_CHARACTERS = 9

@@ -66,6 +66,8 @@ export class RecentAnswers {
     if (sequence < this.#oldest || size > this.#maxNumbers) return
     while (this.#oldest < tooOld) this.#forgetOldest()
     while (this.#numbers + size > this.#maxNumbers && this.#oldest < sequence) this.#forgetOldest()
+    // A straggler gives way to answers that are newer than it.
+    if (this.#numbers + size > this.#maxNumbers) return
     this.#ring[sequence % this.#ring.length] = { id, predictions, isLabelled: false }
     this.#numbers += size
     if (!text.startsWith(this.#prefix)) this.#byClientId.set(text, sequence)

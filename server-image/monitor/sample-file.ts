@@ -52,7 +52,9 @@ const READERS: Readonly<Record<SampleFormat, Reader>> = { csv: readCsv, jsonl: r
 const MISSING = new Set(['', 'NaN', 'nan', 'NA', 'N/A', 'null', 'NULL', 'None', '<NA>'])
 
 async function readCsv({ path, maxRows, columns: wanted }: SampleOptions): Promise<Column[]> {
-  const parser = createReadStream(path).pipe(parse({ bom: true, skip_empty_lines: true, to: maxRows + 1 }))
+  const parser = parse({ bom: true, skip_empty_lines: true, to: maxRows + 1 })
+  const file = createReadStream(path)
+  file.on('error', (error) => parser.destroy(error)).pipe(parser)
   let header: string[] | undefined
   let places: number[] = []
   const texts: string[][] = []

@@ -72,7 +72,7 @@ def main():
         "drift": {case["name"]: drift_of(case) for case in cases["drift"]},
         "quality": {case["name"]: quality_of(case) for case in cases["quality"]},
     }
-    json.dump(numbers, sys.stdout, indent=1)
+    json.dump(numbers, sys.stdout, indent=2)
     print()
 
 

@@ -1,0 +1,73 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import type { Prediction } from '../model/rows.ts'
+import { RecentAnswers } from './recent-answers.ts'
+
+function answers(changes: Partial<ConstructorParameters<typeof RecentAnswers>[0]> = {}): RecentAnswers {
+  return new RecentAnswers({ revision: 'fraud-1', instance: 'abc', maxAnswers: 8, maxNumbers: 1000, ...changes })
+}
+
+function rows(count: number): Prediction[] {
+  return Array.from({ length: count }, (_, row) => ({ prediction: row, probability: null }))
+}
+
+describe('recent answers', () => {
+  test('are found by the ids that they were given, until newer ones take their place', () => {
+    const recent = answers()
+    const ids = Array.from({ length: 20 }, () => {
+      const id = recent.newId()
+      recent.keep(id, rows(1))
+      return id.text
+    })
+    expect(new Set(ids).size).toBe(20)
+    expect(ids.map((id) => recent.find(id) !== undefined)).toEqual(ids.map((_, index) => index >= 12))
+  })
+
+  test('are found by the id that the client chose; the latest, when it chose it twice', () => {
+    const recent = answers()
+    for (const count of [1, 2]) recent.keep(recent.newId('trace-7'), rows(count))
+    expect(recent.find('trace-7')?.predictions).toHaveLength(2)
+  })
+
+  test.each(['', 'two words', 'a\nb', 'x'.repeat(129), 'ü'])('do not take %p for an id', (wished) => {
+    expect(answers().newId(wished).text).not.toBe(wished)
+  })
+
+  test('know the ids of their revision from those of others', () => {
+    const otherPod = answers({ instance: 'xyz' }).newId().text
+    const otherRevision = answers({ revision: 'fraud-2' }).newId().text
+    expect([otherPod, otherRevision, 'trace-7'].map((id) => answers().isOfThisRevision(id))).toEqual([
+      true,
+      false,
+      false,
+    ])
+    expect([otherPod, otherRevision].map((id) => answers().find(id))).toEqual([undefined, undefined])
+  })
+
+  test('never hold more than they may, whatever ends in which order; the newest is always there', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ size: fc.integer({ min: 1, max: 40 }), late: fc.nat(12), own: fc.boolean() }), {
+          minLength: 1,
+          maxLength: 60,
+        }),
+        (requests) => {
+          const recent = answers({ maxNumbers: 60 })
+          const started = requests.map(({ size, late, own }, index) => ({
+            id: recent.newId(own ? undefined : `client-${index}`),
+            size,
+            endsAt: index + late,
+          }))
+          const inOrder = [...started].sort((left, right) => left.endsAt - right.endsAt)
+          for (const { id, size } of inOrder) recent.keep(id, rows(size))
+          const held = started.filter(({ id }) => recent.find(id.text) !== undefined)
+          expect(held.length).toBeLessThanOrEqual(8)
+          expect(held.reduce((sum, { size }) => sum + size, 0)).toBeLessThanOrEqual(60)
+          for (const { id, size } of held) expect(recent.find(id.text)?.predictions).toHaveLength(size)
+          const newest = started.at(-1)
+          expect(recent.find(newest?.id.text ?? '')).toBeDefined()
+        },
+      ),
+    )
+  })
+})
