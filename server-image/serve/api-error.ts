@@ -46,6 +46,11 @@ export class ApiError extends Error {
   }
 }
 
+/** The V2 protocol wants `error` to be a string; code and field stand beside it for those who look. */
+export function v2ErrorBody({ code, message, details: { field } }: ApiError): string {
+  return JSON.stringify({ error: message, code, ...(field !== undefined && { field }) })
+}
+
 /** The JSON body of an error. */
 export function errorBody({ code, message, details }: ApiError): string {
   return JSON.stringify({ error: { code, message, ...(details.field !== undefined && { field: details.field }) } })

@@ -1,7 +1,13 @@
 /** Everything but inference: health, metrics, metadata, and errors in JSON for all that is not there. */
-import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express'
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express'
 import { errorHeaders } from '../answer.ts'
-import { ApiError, errorBody } from '../api-error.ts'
+import { ApiError, errorBody, v2ErrorBody } from '../api-error.ts'
 
 /** A path that can be read, or posted to. */
 export interface PageRoute {
@@ -77,5 +83,9 @@ function errorHandler(onInternalError: (error: unknown) => void): ErrorRequestHa
 function sendError(response: Response, error: ApiError): void {
   const headers = errorHeaders(error)
   for (let at = 0; at < headers.length; at += 2) response.setHeader(headers[at] ?? '', headers[at + 1] ?? '')
-  response.status(error.status).end(errorBody(error))
+  response.status(error.status).end(isV2(response.req) ? v2ErrorBody(error) : errorBody(error))
+}
+
+function isV2({ path }: Request): boolean {
+  return path === '/v2' || path.startsWith('/v2/')
 }

@@ -1,6 +1,6 @@
 /** `POST /v2/models/{name}[/versions/{version}]/infer` of the Open Inference Protocol, with tensors in JSON or as bytes behind it. */
 import type { Tensors } from '../../model/tensor.ts'
-import type { ApiError } from '../api-error.ts'
+import { v2ErrorBody } from '../api-error.ts'
 import type { AnswerBody, InferenceRoute } from '../inference.ts'
 import { checkJsonType } from '../json/content-type.ts'
 import { parseJsonExactly } from '../json/json-body.ts'
@@ -45,9 +45,4 @@ function answerBody(model: string, { id, outputs, binaryOutputs }: InferRequest,
   const head = Buffer.from(json, 'utf8')
   const headers = ['content-type', 'application/octet-stream', HEADER_LENGTH, String(head.length)]
   return { headers, bytes: Buffer.concat([head, ...behind]) }
-}
-
-/** The protocol wants `error` to be a string; code and field stand beside it for those who look. */
-function v2ErrorBody({ code, message, details: { field } }: ApiError): string {
-  return JSON.stringify({ error: message, code, ...(field !== undefined && { field }) })
 }

@@ -44,7 +44,8 @@ describe('metadata', () => {
     }
     expect((await get(`${mlp.url}/v2/health/live`)).json).toEqual({ live: true })
     expect((await get(`${mlp.url}/v2/health/ready`)).json).toEqual({ ready: true })
-    expect((await get(`${mlp.url}/v2/models/other`)).status).toBe(404)
+    const missing = await get(`${mlp.url}/v2/models/other`)
+    expect(missing).toMatchObject({ status: 404, json: { code: 'not_found', error: expect.any(String) as unknown } })
   })
 })
 
