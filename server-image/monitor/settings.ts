@@ -22,7 +22,7 @@ export const DEFAULT_MONITORING: MonitorSettings = {
   rule: { method: 'auto', threshold: 0.1 },
   datasetShare: 0.5,
   minRows: 100,
-  window: { windowMs: 3_600_000, windowRows: 12_000, sampleRows: 1200 },
+  window: { windowMs: 3_600_000, windowRows: 60_000, sampleRows: 1200 },
   feedbackWindow: 10_000,
   maxAnswers: 20_000,
   maxNumbers: 400_000,
