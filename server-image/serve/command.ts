@@ -5,6 +5,7 @@ import { pino } from 'pino'
 import { MONITOR_OPTIONS, monitorSettingsOf, type MonitorFlags } from '../monitor/flags.ts'
 import { wholeNumber } from '../monitor/flag-values.ts'
 import { DEFAULT_LIMITS } from './http/http-server.ts'
+import { THREAD_CHOICES, type ThreadChoice } from './engine/open-model.ts'
 import { startServer, type RunningServer } from './server.ts'
 
 interface ServeFlags extends MonitorFlags {
@@ -23,6 +24,8 @@ interface ServeFlags extends MonitorFlags {
   readonly maxBodyBytes: number
   readonly maxConnections: number
   readonly warmupRequests: number
+  readonly intraOpThreads: number
+  readonly modelThread: ThreadChoice
   readonly relayTimeoutMs: number
   readonly drainSeconds: number
   readonly drainGraceSeconds: number
@@ -67,6 +70,12 @@ export function serveCommand(): Command {
     .option('--max-instances <rows>', 'rows that one request may have', wholeNumber(1), 1024)
     .option('--max-body-bytes <bytes>', 'size of a request', wholeNumber(1), 4 * 1024 * 1024)
     .option('--max-connections <count>', 'connections at once', wholeNumber(1), DEFAULT_LIMITS.maxConnections)
+    .option('--intra-op-threads <count>', 'threads that one run of the model may use', wholeNumber(1, 256), 1)
+    .addOption(
+      new Option('--model-thread <when>', 'compute on a thread of its own; auto: a model that takes long or is large')
+        .choices(THREAD_CHOICES)
+        .default('auto'),
+    )
     .option('--warmup-requests <count>', 'runs of the model before it is ready', wholeNumber(0, 10_000), 8)
     .option(
       '--relay-timeout-ms <ms>',
@@ -111,6 +120,12 @@ async function serve(flags: ServeFlags): Promise<void> {
       maxBodyBytes: flags.maxBodyBytes,
       limits: { ...DEFAULT_LIMITS, maxConnections: flags.maxConnections },
       warmUpRuns: flags.warmupRequests,
+      intraOpThreads: flags.intraOpThreads,
+      thread: flags.modelThread,
+      onLost: (error) => {
+        log.fatal({ reason: error.message }, 'the model computes no more: stopping, to start anew')
+        process.exit(1)
+      },
       relayTimeoutMs: flags.relayTimeoutMs,
       drain: { graceMs: flags.drainGraceSeconds * 1000, limitMs: flags.drainSeconds * 1000 },
       monitoring: monitorSettingsOf(flags),

@@ -1,13 +1,13 @@
 /** The loaded model behind its queues: what the routes ask for answers. */
 import { rowsOfFeeds } from '../monitor/tensor-rows.ts'
 import type { AnswerId } from '../monitor/recent-answers.ts'
-import type { LoadedModel } from '../model/session.ts'
 import { outputsOf, predictionsOf, type Prediction } from '../model/rows.ts'
 import type { Signature, TabularSignature } from '../model/signature.ts'
 import type { Tensors } from '../model/tensor.ts'
 import type { ModelContract } from '../../protocol/resolve.ts'
 import { Batcher } from './batching/batcher.ts'
-import type { Engine } from './engine.ts'
+import type { Engine } from './engine/engine.ts'
+import type { ModelFacts } from './engine/open-model.ts'
 import { RowModel, type Rows } from './predict/row-model.ts'
 
 export interface BatchingOptions {
@@ -47,7 +47,7 @@ export interface ModelObserver {
 }
 
 export function serveModel(
-  model: LoadedModel,
+  model: ModelFacts,
   engine: Engine,
   batching: BatchingOptions,
   { onBatch, onClass, onAnswer }: ModelObserver,

@@ -11,8 +11,8 @@ import { monitorPages } from '../monitor/pages.ts'
 import { registerModelFacts, registerMonitorMetrics } from '../monitor/metrics.ts'
 import { startMonitor, type Monitor } from '../monitor/monitor.ts'
 import type { MonitorSettings } from '../monitor/settings.ts'
-import { loadModel } from '../model/session.ts'
 import { Connections, type DrainTiming } from './drain.ts'
+import { openModel, type OpenedModel, type ThreadChoice } from './engine/open-model.ts'
 import { createApp } from './http/app.ts'
 import { createHttpServer, type HttpLimits } from './http/http-server.ts'
 import { createListener } from './http/listener.ts'
@@ -23,7 +23,6 @@ import { serveModel, type BatchingOptions } from './served-model.ts'
 import { ServingState } from './serving-state.ts'
 import { watchPlan } from './traffic/plan-watch.ts'
 import { Traffic } from './traffic/traffic.ts'
-import { warmUpModel } from './warm-up.ts'
 
 export interface ServerOptions {
   readonly modelPath: string
@@ -42,6 +41,12 @@ export interface ServerOptions {
   readonly maxBodyBytes: number
   readonly limits: HttpLimits
   readonly warmUpRuns: number
+  /** Threads that one run of the model may use. */
+  readonly intraOpThreads: number
+  /** Where the model computes. */
+  readonly thread: ThreadChoice
+  /** Told when the model can compute no more: the process should end, and be started anew. */
+  readonly onLost: (error: Error) => void
   readonly relayTimeoutMs: number
   readonly drain: DrainTiming
   readonly monitoring: MonitorSettings
@@ -110,15 +115,20 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   log.info({ host: options.host, port: address.port }, 'listening')
   const watch = options.trafficDir === undefined ? undefined : followPlan(options.trafficDir, traffic, options)
   const closed = new Promise<void>((resolve) => server.once('close', resolve))
-  const release = () => {
+  const opened = becomeReady({ state, metrics, monitor }, options)
+  const release = async () => {
     watch?.close()
     traffic.close()
-    return closed
+    await closed
+    await opened.then(
+      (model) => model.close(),
+      () => undefined,
+    )
   }
   return {
     host: options.host,
     port: address.port,
-    ready: becomeReady({ state, metrics, monitor }, options),
+    ready: opened.then(() => undefined),
     async drain() {
       state.startDraining()
       const lostNone = await connections.drain(options.drain)
@@ -153,18 +163,18 @@ interface Parts {
   readonly monitor: Monitor
 }
 
-async function becomeReady({ state, metrics, monitor }: Parts, options: ServerOptions): Promise<void> {
+async function becomeReady({ state, metrics, monitor }: Parts, options: ServerOptions): Promise<OpenedModel> {
   const { log, batching } = options
-  const startedAt = performance.now()
-  const model = await loadModel({ path: options.modelPath })
-  const loadMs = Math.round(performance.now() - startedAt)
+  const { warmUpRuns, intraOpThreads, thread, onLost } = options
+  const opened = await openModel({ path: options.modelPath, warmUpRuns, intraOpThreads, thread, onLost })
+  const { facts: model, warmth, isOnThread } = opened
+  const loadMs = Math.round(opened.loadMs)
   monitor.watch(model.signature)
-  const warmth = warmUpModel(model, options.warmUpRuns)
   for (const note of [...model.notes, ...warmth.notes]) log.warn(note)
   const batchingOfModel = warmth.rowsAreIndependent ? batching : { ...batching, maxRows: 1 }
   const count = (rows: number) => metrics.batchRows.observe(rows)
   state.modelIsServed(
-    serveModel(model, model, batchingOfModel, {
+    serveModel(model, opened.engine, batchingOfModel, {
       onBatch: count,
       onClass: (label) => metrics.countClass(label),
       onAnswer: (id, rows, predictions) => monitor.observe(id, rows, predictions),
@@ -172,7 +182,11 @@ async function becomeReady({ state, metrics, monitor }: Parts, options: ServerOp
   )
   const { sha256, sizeBytes } = model
   registerModelFacts(metrics.registry, { sizeBytes, loadMs, runMs: warmth.runMs })
-  log.info({ sha256, sizeBytes, loadMs, runMs: warmth.runMs, version: options.modelVersion }, 'serving the model')
+  log.info(
+    { sha256, sizeBytes, loadMs, runMs: warmth.runMs, isOnThread, version: options.modelVersion },
+    'serving the model',
+  )
+  return opened
 }
 
 function followPlan(dir: string, traffic: Traffic, { revision, log }: ServerOptions) {

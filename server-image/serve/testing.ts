@@ -25,6 +25,11 @@ export function testOptions(model: string, changes: Partial<ServerOptions> = {})
     maxBodyBytes: 4 * 1024 * 1024,
     limits: DEFAULT_LIMITS,
     warmUpRuns: 1,
+    intraOpThreads: 1,
+    thread: 'auto',
+    onLost: (error) => {
+      throw error
+    },
     relayTimeoutMs: 1_000,
     drain: { graceMs: 200, limitMs: 5_000 },
     monitoring: DEFAULT_MONITORING,

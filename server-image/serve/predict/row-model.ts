@@ -1,7 +1,7 @@
 /** The model as a function from rows of features to predictions, for several requests in one run. */
 import { feedsOf, outputsOf, predictionsOf, type Prediction, type Row } from '../../model/rows.ts'
 import type { TabularSignature } from '../../model/signature.ts'
-import type { Engine } from '../engine.ts'
+import type { Engine } from '../engine/engine.ts'
 
 /** The rows of one request. */
 export type Rows = readonly Row[]

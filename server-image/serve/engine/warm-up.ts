@@ -1,9 +1,9 @@
 /** Runs before the first user: pays for the first runs, measures one, and asks whether rows may be computed together at all. */
-import { feedsOf, outputsOf, type Row } from '../model/rows.ts'
-import type { LoadedModel } from '../model/session.ts'
-import type { TabularSignature } from '../model/signature.ts'
-import type { Tensor, Tensors } from '../model/tensor.ts'
-import { warmUp } from '../model/warm-up.ts'
+import { feedsOf, outputsOf, type Row } from '../../model/rows.ts'
+import type { LoadedModel } from '../../model/session.ts'
+import type { TabularSignature } from '../../model/signature.ts'
+import type { Tensor, Tensors } from '../../model/tensor.ts'
+import { warmUp } from '../../model/warm-up.ts'
 
 export interface WarmUpReport {
   /** Median duration of one run, in milliseconds; undefined when the model could not be run on made-up input. */

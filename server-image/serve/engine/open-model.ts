@@ -1,0 +1,65 @@
+/**
+ * Where a model computes: on the thread that answers HTTP while that is quicker than asking another one, else on a thread of its own,
+ * so that health checks and metrics are answered whatever the model does.
+ */
+import { stat } from 'node:fs/promises'
+import { loadModel, type LoadedModel } from '../../model/session.ts'
+import type { Engine } from './engine.ts'
+import { startModelThread } from './model-thread.ts'
+import { warmUpModel, type WarmUpReport } from './warm-up.ts'
+
+/** What is known of a loaded model, wherever it computes. */
+export type ModelFacts = Pick<LoadedModel, 'sha256' | 'sizeBytes' | 'contract' | 'signature' | 'notes'>
+
+export interface OpenedModel {
+  readonly facts: ModelFacts
+  readonly warmth: WarmUpReport
+  readonly engine: Engine
+  readonly loadMs: number
+  /** True when it computes on a thread of its own. */
+  readonly isOnThread: boolean
+  /** Resolves when the computing thread has ended. */
+  close(): Promise<void>
+}
+
+export interface OpenOptions {
+  readonly path: string
+  readonly warmUpRuns: number
+  /** Threads that one run may use. */
+  readonly intraOpThreads: number
+  /** Where the model computes; `auto` decides by its size and by how long it takes. */
+  readonly thread: ThreadChoice
+  /** Told when the model's thread ends by itself: it will answer nothing more. */
+  readonly onLost: (error: Error) => void
+}
+
+export const THREAD_CHOICES = ['auto', 'always', 'never'] as const
+export type ThreadChoice = (typeof THREAD_CHOICES)[number]
+
+/** A run that takes so long would hold up a probe; asking another thread costs about a tenth of a millisecond. */
+const HEAVY_RUN_MS = 2
+/** Larger files are opened on the other thread at once, as memory of a session is not given back. */
+const LARGE_FILE_BYTES = 32 * 1024 * 1024
+
+/** @throws ModelError */
+export async function openModel(options: OpenOptions): Promise<OpenedModel> {
+  if (options.thread === 'always' || (options.thread === 'auto' && (await isLarge(options.path))))
+    return startModelThread(options)
+  const startedAt = performance.now()
+  const model = await loadModel({ path: options.path, intraOpThreads: options.intraOpThreads })
+  const loadMs = performance.now() - startedAt
+  const warmth = warmUpModel(model, options.warmUpRuns)
+  if (options.thread === 'auto' && (warmth.runMs ?? 0) >= HEAVY_RUN_MS) {
+    model.dispose()
+    return startModelThread(options)
+  }
+  return { facts: model, warmth, engine: model, loadMs, isOnThread: false, close: () => Promise.resolve() }
+}
+
+/** A file that cannot be looked at is left to the loading, which says why. */
+async function isLarge(path: string): Promise<boolean> {
+  return stat(path).then(
+    ({ size }) => size >= LARGE_FILE_BYTES,
+    () => false,
+  )
+}
