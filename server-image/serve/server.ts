@@ -68,7 +68,7 @@ export interface RunningServer {
 
 /** Listens when it resolves. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { log, revision, modelVersion, maxBodyBytes } = options
+  const { log, revision, modelVersion } = options
   const state = new ServingState()
   const metrics = new ServerMetrics({
     revision,
@@ -87,29 +87,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     phase: randomInt(1000),
     onRelay: (peer, result) => metrics.countRelayed(peer, result),
   })
-  const onInternalError = (error: unknown) => log.error({ err: error }, 'a request met a fault of the server')
-  const isClosing = () => state.isDraining || traffic.isRetired
-  const routes = inferenceRoutes(options)
-  const pages = [
-    ...pagesOf({ ...options, evidencePath: EVIDENCE_PATH, instance, state, traffic, metrics }),
-    ...monitorPages({ ...options, monitor, registry: metrics.registry }),
-  ]
-  const server = createHttpServer(
-    createListener({
-      routes: new Map([...routes].map(([path, { route }]) => [path, route])),
-      service: new InferenceService({ revision, state, traffic, metrics, answers: monitor.answers, onInternalError }),
-      rest: createApp({
-        pages,
-        inferencePaths: new Map([...routes].map(([path, { summary }]) => [path, summary])),
-        isClosing,
-        onInternalError,
-      }),
-      maxBodyBytes,
-      isClosing,
-    }),
-    maxBodyBytes,
-    options.limits,
-  )
+  const server = httpServerOf({ options, instance, state, metrics, monitor, traffic })
   const connections = new Connections(server)
   const address = await listen(server, options)
   log.info({ host: options.host, port: address.port }, 'listening')
@@ -141,6 +119,39 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       await release()
     },
   }
+}
+
+interface HttpParts {
+  readonly options: ServerOptions
+  readonly instance: string
+  readonly state: ServingState
+  readonly metrics: ServerMetrics
+  readonly monitor: Monitor
+  readonly traffic: Traffic
+}
+
+function httpServerOf({ options, instance, state, metrics, monitor, traffic }: HttpParts) {
+  const { log, revision, maxBodyBytes } = options
+  const onInternalError = (error: unknown) => log.error({ err: error }, 'a request met a fault of the server')
+  const isClosing = () => state.isDraining || traffic.isRetired
+  const routes = inferenceRoutes(options)
+  const pages = [
+    ...pagesOf({ ...options, evidencePath: EVIDENCE_PATH, instance, state, traffic, metrics }),
+    ...monitorPages({ ...options, monitor, registry: metrics.registry }),
+  ]
+  const listener = createListener({
+    routes: new Map([...routes].map(([path, { route }]) => [path, route])),
+    service: new InferenceService({ revision, state, traffic, metrics, answers: monitor.answers, onInternalError }),
+    rest: createApp({
+      pages,
+      inferencePaths: new Map([...routes].map(([path, { summary }]) => [path, summary])),
+      isClosing,
+      onInternalError,
+    }),
+    maxBodyBytes,
+    isClosing,
+  })
+  return createHttpServer(listener, maxBodyBytes, options.limits)
 }
 
 async function listen(

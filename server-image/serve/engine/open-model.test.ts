@@ -39,14 +39,15 @@ describe('a model on a thread of its own', () => {
   )
 
   test('that fails on some input says why, and goes on', async () => {
-    const { engine, close } = await openModel(options('mlp20'))
+    const opened = await openModel(options('mlp20'))
+    const { engine } = opened
     try {
       const bad = { x: { datatype: 'FP32', shape: [1, 3], data: new Float32Array(3) } } as const
       await expect(engine.run(bad)).rejects.toThrow(/dimension/)
       const good = { x: { datatype: 'FP32', shape: [1, 20], data: Float32Array.from(row) } } as const
       expect(await engine.run(good)).toHaveProperty('scores')
     } finally {
-      await close()
+      await opened.close()
     }
   })
 
@@ -56,9 +57,9 @@ describe('a model on a thread of its own', () => {
   })
 
   test('that is closed answers nobody, and says so', async () => {
-    const { engine, close } = await openModel(options('mlp20'))
-    await close()
-    await expect(engine.run({})).rejects.toThrow(/ended/)
+    const opened = await openModel(options('mlp20'))
+    await opened.close()
+    await expect(opened.engine.run({})).rejects.toThrow(/ended/)
   })
 })
 
