@@ -40,7 +40,7 @@ export const MONITOR_OPTIONS: readonly Option[] = [
     .argParser(wholeNumber(1))
     .default(window.windowRows),
   new Option('--drift-sample-rows <rows>', 'rows of the window that are kept and compared')
-    .argParser(wholeNumber(1, 100_000))
+    .argParser(wholeNumber(100, 100_000))
     .default(window.sampleRows),
   new Option(
     '--drift-half-life-seconds <seconds>',

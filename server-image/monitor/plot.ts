@@ -11,6 +11,7 @@ const HEIGHT = 150
 const BASE = 118
 const TOP = 8
 const LEFT = 40
+const RIGHT = 14
 /** More bars than this cannot be told apart; the largest are shown. */
 const MAX_BARS = 24
 const MAX_LABEL_CHARACTERS = 9
@@ -19,7 +20,7 @@ const MAX_LABEL_CHARACTERS = 9
 export function histogramSvg({ labels, reference, current }: PlottedShares, name: string): string {
   const shown = largest(labels.length, (bin) => Math.max(reference?.[bin] ?? 0, current[bin] ?? 0))
   const highest = Math.max(1e-9, ...shown.map((bin) => Math.max(reference?.[bin] ?? 0, current[bin] ?? 0)))
-  const slot = (WIDTH - LEFT) / Math.max(1, shown.length)
+  const slot = (WIDTH - LEFT - RIGHT) / Math.max(1, shown.length)
   const series = reference === undefined ? [{ style: 'cur', shares: current }] : bothSeries(reference, current)
   const width = (slot * 0.84) / series.length
   const bars = shown.flatMap((bin, place) =>

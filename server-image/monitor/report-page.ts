@@ -32,7 +32,7 @@ h1{font-size:24px;margin:0}h2{font-size:18px;margin:32px 0 12px}h3{font-size:15p
 .fact b{display:block;font-size:22px;font-variant-numeric:tabular-nums}.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(320px,1fr));gap:16px}
 .card{border:1px solid var(--line);border-radius:8px;padding:12px 14px}.card header{display:flex;justify-content:space-between;gap:8px}
 .bad{color:var(--bad);font-weight:600}.good{color:var(--good);font-weight:600}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:5px 8px;text-align:right;border-bottom:1px solid var(--line)}th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere}th{color:var(--dim);font-weight:600}
+th,td{padding:5px 8px;text-align:right;border-bottom:1px solid var(--line)}th:first-child,td:first-child{text-align:left;min-width:120px;overflow-wrap:anywhere}th{color:var(--dim);font-weight:600}
 .table{overflow-x:auto}svg{display:block;width:100%;height:auto;margin-top:8px}svg text{fill:var(--dim);font-size:10px}.ref{fill:var(--ref)}.cur{fill:var(--cur)}
 .key{display:inline-block;width:10px;height:10px;border-radius:2px;margin:0 4px 0 12px}.key.ref{background:var(--ref)}.key.cur{background:var(--cur)}`
 

@@ -31,13 +31,22 @@ describe('a window of rows', () => {
             observeAll(window, rows, () => now)
             now += passMs
             const { rows: kept, weights, seen } = window.sample(now)
-            expect(kept.length).toBeLessThanOrEqual(limits.sampleRows + 6)
+            expect(kept.length).toBeLessThanOrEqual(limits.sampleRows)
             expect(seen).toBeLessThanOrEqual(limits.windowRows + 6)
             expect(weights.reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(seen, 6)
           }
         },
       ),
     )
+  })
+
+  test('keeps all of the first rows, and an even part of them when later ones come', () => {
+    const window = new RowWindow<number>(options)
+    observeAll(window, 60, () => 0)
+    expect(window.sample(0).rows).toHaveLength(60)
+    observeAll(window, 55, () => 1000)
+    expect(window.sample(1000)).toMatchObject({ seen: 115, rows: { length: 60 } })
+    expect(new Set(window.sample(1000).weights)).toEqual(new Set([6, 55 / 50]))
   })
 
   test('forgets what is older than the window', () => {
@@ -54,7 +63,10 @@ describe('a window of rows', () => {
     for (let round = 0; round < 3000; round += 1) {
       const window = new RowWindow<number>(options)
       observeAll(window, 100, () => 0)
-      for (const row of window.sample(0).rows) counts[row] = (counts[row] ?? 0) + 1
+      window.observe(() => -1, 1000)
+      const kept = window.sample(1000).rows.filter((row) => row >= 0)
+      expect(kept).toHaveLength(10)
+      for (const row of kept) counts[row] = (counts[row] ?? 0) + 1
     }
     // 300 times each, with a deviation of 16: six of them are never reached by chance.
     for (const count of counts) expect(Math.abs(count - 300)).toBeLessThan(100)
@@ -71,6 +83,6 @@ describe('a window of rows', () => {
     const window = new RowWindow<number>({ ...options, windowRows: 60_000, random: () => 0.999999 })
     let made = 0
     for (let row = 0; row < 1000; row += 1) window.observe(() => (made += 1), 0)
-    expect(made).toBe(10)
+    expect(made).toBe(60)
   })
 })

@@ -1,6 +1,7 @@
 /**
  * The recent rows, by a sample of bounded size: the window is cut into panes of equal time, each of which keeps an even sample of
- * what it saw (reservoir sampling, Vitter's algorithm R). To observe a row costs a random number; memory does not grow with traffic
+ * what it saw (reservoir sampling, Vitter's algorithm R). The latest pane may use the room that the others leave, and gives it back by
+ * an even choice when it is closed: the first rows of a server are all there. To observe a row costs a random number; memory does not grow with traffic
  * or with time, and whole panes are forgotten when they are too old.
  */
 
@@ -22,6 +23,7 @@ const PANES = 6
 
 interface Pane<Row> {
   readonly startedAt: number
+  readonly capacity: number
   seen: number
   readonly kept: Row[]
 }
@@ -45,14 +47,14 @@ export class RowWindow<Row> {
     this.#options = options
     this.#paneMs = options.windowMs / PANES
     this.#paneRows = Math.max(1, Math.ceil(options.windowRows / PANES))
-    this.#paneSample = Math.max(1, Math.ceil(options.sampleRows / PANES))
+    this.#paneSample = Math.max(1, Math.floor(options.sampleRows / PANES))
   }
 
   /** @param row makes what is to be kept, and is asked only if it is; @param now in milliseconds, of a clock that never goes back */
   observe(row: () => Row, now: number): void {
     const pane = this.#paneAt(now)
     pane.seen += 1
-    if (pane.kept.length < this.#paneSample) pane.kept.push(row())
+    if (pane.kept.length < pane.capacity) pane.kept.push(row())
     else {
       const place = Math.floor(this.#options.random() * pane.seen)
       if (place < pane.kept.length) pane.kept[place] = row()
@@ -76,15 +78,26 @@ export class RowWindow<Row> {
   #paneAt(now: number): Pane<Row> {
     const latest = this.#panes.at(-1)
     if (latest !== undefined && latest.seen < this.#paneRows && now - latest.startedAt < this.#paneMs) return latest
-    const pane: Pane<Row> = { startedAt: now, seen: 0, kept: [] }
-    this.#panes.push(pane)
     this.#forget(now)
+    if (this.#panes.length === PANES) this.#panes.shift()
+    if (latest !== undefined) this.#shrink(latest)
+    const taken = this.#panes.reduce((sum, { kept }) => sum + kept.length, 0)
+    const pane = { startedAt: now, capacity: Math.max(1, this.#options.sampleRows - taken), seen: 0, kept: [] }
+    this.#panes.push(pane)
     return pane
   }
 
-  /** Law: as many panes as the window has, and the one that is being filled is among them. */
+  /** An even choice of an even sample is one as well. */
+  #shrink({ kept }: Pane<Row>): void {
+    while (kept.length > this.#paneSample) {
+      const place = Math.floor(this.#options.random() * kept.length)
+      const last = kept.pop() as Row
+      if (place < kept.length) kept[place] = last
+    }
+  }
+
   #forget(now: number): void {
     const oldest = now - this.#options.windowMs
-    this.#panes = this.#panes.slice(-PANES).filter(({ startedAt }) => startedAt > oldest)
+    this.#panes = this.#panes.filter(({ startedAt }) => startedAt > oldest)
   }
 }
