@@ -21,7 +21,7 @@ export interface ModelDeploymentSpec {
      */
     version?: string
     /**
-     * Secret in the same namespace whose keys become environment variables of the fetch container. The operator never reads it.
+     * Secret in the same namespace whose keys become environment variables of the fetch container, and files under /penstock/credentials there. The operator never reads it.
      */
     credentialsSecretRef?: {
       /**
@@ -208,7 +208,7 @@ export interface ModelDeploymentSpec {
          */
         uri: string
         /**
-         * Secret in the same namespace whose keys become environment variables of the fetch container. The operator never reads it.
+         * Secret in the same namespace whose keys become environment variables of the fetch container, and files under /penstock/credentials there. The operator never reads it.
          */
         credentialsSecretRef?: {
           /**
@@ -371,7 +371,7 @@ export interface ModelDeploymentSpec {
        */
       uri: string
       /**
-       * Secret in the same namespace whose keys become environment variables of the fetch container. The operator never reads it.
+       * Secret in the same namespace whose keys become environment variables of the fetch container, and files under /penstock/credentials there. The operator never reads it.
        */
       credentialsSecretRef?: {
         /**

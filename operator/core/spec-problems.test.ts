@@ -4,14 +4,7 @@ import { specProblems } from './spec-problems.ts'
 
 const model = { uri: 'https://models.example/m.onnx' }
 
-test.each([['https://x/m.onnx'], ['http://x/m.onnx'], ['file:///m.onnx'], ['/m.onnx']])('%s is no problem', (uri) => {
-  expect(specProblems({ model: { uri } })).toEqual([])
-})
-
 test.each<[string, ModelDeploymentSpec]>([
-  ['spec.model.uri', { model: { uri: 's3://bucket/m.onnx' } }],
-  ['spec.model.uri', { model: { uri: 'models:/fraud/3' } }],
-  ['spec.model.credentialsSecretRef', { model: { ...model, credentialsSecretRef: { name: 's' } } }],
   ['spec.routing.provider: GatewayAPI', { model, routing: { provider: 'GatewayAPI' } }],
   ['spec.routing.gateway', { model, routing: { gateway: {} } }],
   ['spec.rollout.preTraffic.contract', { model, rollout: { preTraffic: { contract: 'Compatible' } } }],

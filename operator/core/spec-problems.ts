@@ -8,22 +8,17 @@ export interface SpecProblem {
   readonly message: string
 }
 
-const SUPPORTED_SCHEMES = ['file', 'http', 'https']
-
 const notYet = (field: string, instead: string): SpecProblem => ({
   field,
   message: `${field} is not supported by this release; ${instead}`,
 })
 
-/** Every problem of a spec, in the order of its fields. None means that the operator does all that the spec says. */
+/**
+ * Every problem of a spec, in the order of its fields. None means that the operator does all that the spec says. Which schemes a URI
+ * may have is the server image's to say, in the resolve Job.
+ */
 export function specProblems(spec: ModelDeploymentSpec): SpecProblem[] {
   return [
-    ...uriProblems(spec.model.uri),
-    ...(spec.model.credentialsSecretRef === undefined
-      ? []
-      : [
-          notYet('spec.model.credentialsSecretRef', 'remove it: http(s) and file sources are read without credentials'),
-        ]),
     ...routingProblems(spec),
     ...preTrafficProblems(spec),
     ...(spec.rollout?.steps ?? []).flatMap(stepProblems),
@@ -33,17 +28,6 @@ export function specProblems(spec: ModelDeploymentSpec): SpecProblem[] {
       ? [notYet('spec.rollout.onInsufficientData: Replay', 'use Hold, Proceed or Fail')]
       : []),
     ...(spec.monitoring === undefined ? [] : [notYet('spec.monitoring', 'remove it')]),
-  ]
-}
-
-function uriProblems(uri: string): SpecProblem[] {
-  const scheme = uri.startsWith('/') ? 'file' : uri.slice(0, uri.indexOf(':'))
-  if (SUPPORTED_SCHEMES.includes(scheme)) return []
-  return [
-    {
-      field: 'spec.model.uri',
-      message: `spec.model.uri: scheme "${scheme}" is not supported by this release; use file:, http: or https:`,
-    },
   ]
 }
 

@@ -101,6 +101,31 @@ test('a resolve pod has no serving label, no sidecar, and the placement of the t
   expect(pod.spec.nodeSelector).toEqual({ gpu: 'yes' })
 })
 
+describe('a source that needs more than the network', () => {
+  const secretive = { ...model, uri: 'pvc://weights/fraud/3/model.onnx', credentialsSecretRef: { name: 'reader' } }
+
+  test('gives the fetch container, and it alone, the Secret and the claim', () => {
+    const { spec } = rendered({ model: secretive }) as unknown as PodLike
+    expect(spec.initContainers?.[0]).toMatchObject({
+      envFrom: [{ secretRef: { name: 'reader' } }],
+      env: expect.arrayContaining([{ name: 'PENSTOCK_PVC_DIR', value: '/penstock/claim' }]) as unknown,
+      volumeMounts: expect.arrayContaining([
+        { name: 'credentials', mountPath: '/penstock/credentials', readOnly: true },
+        { name: 'claim', mountPath: '/penstock/claim', readOnly: true },
+      ]) as unknown,
+    })
+    expect(JSON.stringify(spec.containers)).not.toMatch(/reader|credentials|claim/)
+    expect(JSON.stringify(spec)).toContain('{"claimName":"weights","readOnly":true}')
+  })
+
+  test('gives them to the resolve Job, too', () => {
+    const labels = {}
+    const pod = resolveTemplate({ owner: owner({ model: secretive }), image: 's', labels, sha256: undefined })
+    expect(JSON.stringify(pod)).toContain('"envFrom":[{"secretRef":{"name":"reader"}}]')
+    expect(JSON.stringify(pod)).toContain('"secretName":"reader"')
+  })
+})
+
 test('every child is owned, in its namespace, and its name fits a label', () => {
   const world = new World({ model, autoscaling: { maxReplicas: 3 } }, () => GOOD)
   for (let round = 0; round < 20; round += 1) {

@@ -9,6 +9,8 @@ const MODEL_DIR = '/penstock/model'
 const TMP_DIR = '/penstock/tmp'
 const MODEL_FILE = `${MODEL_DIR}/model.onnx`
 const TRAFFIC_DIR = '/etc/penstock/traffic'
+const CREDENTIALS_DIR = '/penstock/credentials'
+const CLAIM_DIR = '/penstock/claim'
 /** Endpoints are taken out of Services while this runs, so that no new connection arrives once the server is told to stop. */
 const PRE_STOP_SECONDS = 5
 const GRACE_MARGIN_SECONDS = 15
@@ -37,14 +39,15 @@ export function podTemplate(input: TemplateInput): PodTemplate {
       terminationGracePeriodSeconds: drainSeconds(server) + PRE_STOP_SECONDS + GRACE_MARGIN_SECONDS,
       initContainers: [
         fetchContainer({
+          owner,
           image: input.image,
           args: [`--uri=${input.uri}`, `--sha256=${input.sha256}`],
-          resources: server.resources,
         }),
       ],
       containers: [serverContainer(input, server)],
       volumes: [
         ...SCRATCH_VOLUMES,
+        ...accessOf(owner).volumes,
         { name: 'traffic', configMap: { name: trafficConfigMapName(owner.metadata.name), optional: true } },
       ],
     },
@@ -65,6 +68,7 @@ export interface ResolveInput {
 /** The pod template of a revision's resolve Job: the same place and identity, but it only fetches, inspects and tells. */
 export function resolveTemplate({ owner, image, labels, sha256 }: ResolveInput): PodTemplate {
   const { model, server = {} } = owner.spec
+  const { volumes } = accessOf(owner)
   const pin = sha256 === undefined ? [] : [`--sha256=${sha256}`]
   const args = [`--uri=${model.uri}`, ...pin, '--inspect', '--termination-log=/dev/termination-log']
   const ours = {
@@ -74,11 +78,11 @@ export function resolveTemplate({ owner, image, labels, sha256 }: ResolveInput):
       restartPolicy: 'Never',
       containers: [
         {
-          ...fetchContainer({ image, args, resources: server.resources }),
+          ...fetchContainer({ owner, image, args }),
           terminationMessagePath: '/dev/termination-log',
         },
       ],
-      volumes: SCRATCH_VOLUMES,
+      volumes: [...SCRATCH_VOLUMES, ...volumes],
     },
   }
   const { metadata: _labels, ...theirs } = server.podTemplate ?? {}
@@ -129,24 +133,54 @@ const SCRATCH_VOLUMES = [
 
 const DEFAULT_RESOURCES = { requests: { cpu: '100m', memory: '192Mi' } }
 
-interface FetchInput {
-  readonly image: string
-  readonly args: readonly string[]
-  readonly resources: ServerSpec['resources']
+/** What only the fetch container has, besides the network: it alone sees credentials and other people's volumes. */
+interface Access {
+  readonly envFrom: readonly object[]
+  readonly env: readonly object[]
+  readonly volumes: readonly object[]
+  readonly mounts: readonly object[]
 }
 
-function fetchContainer({ image, args, resources }: FetchInput) {
+/**
+ * A Secret's keys become environment variables, and files, for tools whose variables name a file. A `pvc:` URI names a claim, which is
+ * mounted to be read. The operator sees neither.
+ */
+function accessOf({ spec: { model } }: ModelDeployment): Access {
+  const secret = model.credentialsSecretRef?.name
+  const claimName = /^pvc:\/\/([a-z0-9][a-z0-9.-]*)\//.exec(model.uri)?.[1]
+  const mounted = [
+    ...(secret === undefined
+      ? []
+      : [{ name: 'credentials', path: CREDENTIALS_DIR, source: { secret: { secretName: secret } } }]),
+    ...(claimName === undefined
+      ? []
+      : [{ name: 'claim', path: CLAIM_DIR, source: { persistentVolumeClaim: { claimName, readOnly: true } } }]),
+  ]
+  return {
+    envFrom: secret === undefined ? [] : [{ secretRef: { name: secret } }],
+    env: claimName === undefined ? [] : [{ name: 'PENSTOCK_PVC_DIR', value: CLAIM_DIR }],
+    volumes: mounted.map(({ name, source }) => ({ name, ...source })),
+    mounts: mounted.map(({ name, path }) => ({ name, mountPath: path, readOnly: true })),
+  }
+}
+
+interface FetchInput {
+  readonly owner: ModelDeployment
+  readonly image: string
+  readonly args: readonly string[]
+}
+
+function fetchContainer({ owner, image, args }: FetchInput) {
+  const { envFrom, env, mounts } = accessOf(owner)
   return {
     name: FETCH_CONTAINER,
     image,
     args: ['fetch', ...args, `--out=${MODEL_FILE}`].map(literal),
-    env: [{ name: 'TMPDIR', value: TMP_DIR }],
-    resources: resources ?? DEFAULT_RESOURCES,
+    env: [{ name: 'TMPDIR', value: TMP_DIR }, ...env],
+    ...(envFrom.length > 0 && { envFrom }),
+    resources: owner.spec.server?.resources ?? DEFAULT_RESOURCES,
     ...CONTAINER_HARDENING,
-    volumeMounts: [
-      { name: 'models', mountPath: MODEL_DIR },
-      { name: 'tmp', mountPath: TMP_DIR },
-    ],
+    volumeMounts: [{ name: 'models', mountPath: MODEL_DIR }, { name: 'tmp', mountPath: TMP_DIR }, ...mounts],
   }
 }
 
