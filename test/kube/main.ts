@@ -7,6 +7,9 @@ import { dirname, join } from 'node:path'
 import { cacheDirectory, findBinaries } from './binaries.ts'
 import { runIsolated } from './namespaces.ts'
 
+/** Not failed, but not run either: this machine lacks something. The Automake convention for skipped tests. */
+const CANNOT_RUN = 77
+
 try {
   const binaries = await findBinaries({ say: (line) => console.error(line) })
   const directory = dirname(binaries.kubectl)
@@ -18,5 +21,5 @@ try {
   })
 } catch (error) {
   console.error((error as Error).message)
-  process.exitCode = 1
+  process.exitCode = CANNOT_RUN
 }
