@@ -6,6 +6,7 @@ import type { Signature, TabularSignature } from '../model/signature.ts'
 import type { Tensors } from '../model/tensor.ts'
 import type { ModelContract } from '../../protocol/resolve.ts'
 import { Batcher } from './batching/batcher.ts'
+import { TensorModel, type TensorJob } from './batching/tensor-model.ts'
 import type { Engine } from './engine/engine.ts'
 import type { ModelFacts } from './engine/open-model.ts'
 import { RowModel, type Rows } from './predict/row-model.ts'
@@ -15,13 +16,6 @@ export interface BatchingOptions {
   readonly maxDelayMs: number
   readonly maxQueuedRows: number
   readonly deadlineMs: number
-}
-
-/** One run of the model on tensors. */
-export interface TensorJob {
-  readonly feeds: Tensors
-  /** All, unless some are named. */
-  readonly outputs?: readonly string[]
 }
 
 export interface ServedModel {
@@ -53,12 +47,12 @@ export function serveModel(
   { onBatch, onClass, onAnswer }: ModelObserver,
 ): ServedModel {
   const { signature, contract, sha256 } = model
+  const tensorModel = new TensorModel(engine, model, batching.maxRows > 1)
   const tensors = new Batcher<TensorJob, Tensors>({
     ...batching,
-    maxDelayMs: 0,
-    maxRows: 1,
-    rowsOf: () => 1,
-    compute: async ([job]) => [await engine.run(job?.feeds ?? {}, job?.outputs)],
+    rowsOf: (job) => tensorModel.rowsOf(job),
+    compute: (jobs) => tensorModel.run(jobs),
+    onBatch,
   })
   const countClasses = signature.kind === 'tabular' && signature.task === 'classification'
   const rowModel = signature.kind === 'tabular' ? new RowModel(engine, signature) : undefined
