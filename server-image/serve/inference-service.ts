@@ -35,7 +35,9 @@ export class InferenceService {
 
   /** Never rejects. */
   answer(route: InferenceRoute, request: InferenceRequest): Promise<Answer> {
-    return this.#options.traffic.answer(request, () => this.#answerOurselves(route, request))
+    const answerOurselves = () => this.#answerOurselves(route, request)
+    const { traffic } = this.#options
+    return route.isPinned ? traffic.answerPinned(request, answerOurselves) : traffic.answer(request, answerOurselves)
   }
 
   /** The answer to a request that could not even be read. */

@@ -22,6 +22,8 @@ export interface InferenceRoute {
   /** Value of the metrics' `endpoint` label. */
   readonly endpoint: string
   readonly wording: ErrorWording
+  /** True when its path names a version: then only this one may answer, and another revision's answer would be a wrong one. */
+  readonly isPinned?: true
   /**
    * Computes the body of a 200.
    * @param id of the answer that is being made

@@ -10,8 +10,9 @@ export interface RouteEntry {
 
 /** The inference routes by path. */
 export function inferenceRoutes(options: InferRouteOptions): Map<string, RouteEntry> {
-  const infer = { route: inferRoute(options), summary: 'V2: tensors in, tensors out' }
-  return new Map([
+  const infer = inferRoute(options)
+  const [path, versionPath] = modelPaths(options)
+  return new Map<string, RouteEntry>([
     [
       '/predict',
       { route: predictRoute, summary: 'one row: {"features": [...]} or {"features": {"name": value, ...}}' },
@@ -20,6 +21,10 @@ export function inferenceRoutes(options: InferRouteOptions): Map<string, RouteEn
       '/predict/batch',
       { route: predictBatchRoute(options.maxInstances), summary: 'rows: {"instances": [[...], ...]}' },
     ],
-    ...modelPaths(options).map((path): [string, RouteEntry] => [`${path}/infer`, infer]),
+    [`${path}/infer`, { route: infer, summary: 'V2: tensors in, tensors out' }],
+    [
+      `${versionPath}/infer`,
+      { route: { ...infer, isPinned: true }, summary: 'V2: the same, by this version and no other' },
+    ],
   ])
 }

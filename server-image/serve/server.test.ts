@@ -67,6 +67,24 @@ describe('two revisions', () => {
     expect(metrics).toContain('penstock_traffic_plan_id 1')
   })
 
+  test('are never taken for each other by a client that names a version', async () => {
+    const trafficDir = temporary()
+    const candidate = await server('mlp20', { revision: 'next', modelVersion: '8' })
+    const stable = await server('mlp20', { trafficDir })
+    const peer = { revision: 'next', address: candidate.address }
+    writePlan(trafficDir, { id: 1, peer, weightPermille: 1000, shadowPermille: 0, retired: false })
+    await eventually(async () => (await evidenceOf(stable)).planId === 1)
+    const body = { inputs: [{ name: 'x', shape: [1, 20], datatype: 'FP32', data: row }] }
+    const revisionOf = async (path: string) => {
+      const { status, headers } = await post(stable.url + path, body)
+      return [status, headers.get(REVISION_HEADER)]
+    }
+    expect(await revisionOf('/v2/models/m/infer')).toEqual([200, 'next'])
+    expect(await revisionOf('/v2/models/m/versions/7/infer')).toEqual([200, 'own'])
+    const { answers, directRequests } = await evidenceOf(stable)
+    expect([answers['own']?.ok, answers['next']?.ok, answers['next']?.error, directRequests]).toEqual([1, 1, 0, 2])
+  })
+
   test('a replaced one sends its clients away, and everything to its successor', async () => {
     const trafficDir = temporary()
     const successor = await server('mlp20', { revision: 'next' })

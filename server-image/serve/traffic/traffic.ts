@@ -107,6 +107,13 @@ export class Traffic {
     this.#plan.peer?.link.close()
   }
 
+  /** For a request that asks for this very version: it counts as a direct one, but nobody else may answer it. */
+  async answerPinned(request: InferenceRequest, answerOurselves: () => Promise<Answer>): Promise<Answer> {
+    if (request.headers[RELAYED_HEADER] !== undefined) return this.answer(request, answerOurselves)
+    this.#directRequests += 1
+    return counted(this.#plan.own, await answerOurselves())
+  }
+
   /** @param answerOurselves computes this revision's answer; never rejects */
   async answer(request: InferenceRequest, answerOurselves: () => Promise<Answer>): Promise<Answer> {
     if (request.headers[RELAYED_HEADER] !== undefined) {

@@ -1,0 +1,84 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { dump } from 'js-yaml'
+import { CHART, manifestsIn, runHelm } from './helm.ts'
+
+const helm = process.env.HELM_BIN ?? 'helm'
+const promtool = process.env.PROMTOOL ?? 'promtool'
+const isThere = spawnSync(promtool, ['--version']).error === undefined
+if (!isThere)
+  console.warn('SKIPPED: the alerts are not tested, as there is no promtool; install Prometheus, or set PROMTOOL.')
+const testWithPromtool = isThere ? test : test.skip
+
+let dir: string
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'penstock-alerts-'))
+  const values = ['--set', 'metrics.prometheusRule.enabled=true']
+  const { stdout } = runHelm(helm, ['template', 'pen', CHART, ...values, '--show-only=templates/prometheusrule.yaml'])
+  writeFileSync(join(dir, 'rules.yaml'), dump(manifestsIn(stdout)[0]?.spec))
+})
+afterAll(() => rmSync(dir, { recursive: true, force: true }))
+
+function run(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(promtool, args, { cwd: dir, encoding: 'utf8' })
+  return { status, said: stdout + stderr }
+}
+
+const model = { namespace: 'ml', penstock_dev_modeldeployment: 'fraud' }
+const series = (name: string, labels: Record<string, string>, values: string) => ({
+  series: `${name}{${Object.entries(labels)
+    .map(([key, value]) => `${key}="${value}"`)
+    .join()}}`,
+  values,
+})
+const predictions = (status: string, values: string) => series('ml_predictions_total', { ...model, status }, values)
+
+testWithPromtool('Prometheus takes the rules', () => {
+  expect(run('check', 'rules', 'rules.yaml')).toMatchObject({ status: 0 })
+})
+
+testWithPromtool.each([
+  [
+    'ModelPredictionsFail',
+    'when one prediction in ten fails',
+    [predictions('success', '0+90x60'), predictions('error', '0+10x60')],
+    { ...model, severity: 'critical' },
+  ],
+  [
+    'ModelPredictionsFail',
+    'not when one in a hundred does, nor for what clients do wrong',
+    [predictions('success', '0+99x60'), predictions('error', '0+1x60'), predictions('invalid', '0+100x60')],
+    undefined,
+  ],
+  ['PenstockNoLeader', 'when no operator leads', [series('penstock_leader', {}, '0x60')], { severity: 'critical' }],
+  [
+    'PenstockNoLeader',
+    'not while one of two leads',
+    [series('penstock_leader', { pod: 'a' }, '0x60'), series('penstock_leader', { pod: 'b' }, '1x60')],
+    undefined,
+  ],
+  [
+    'ModelFeatureDrift',
+    'when a feature drifts for half an hour',
+    [series('ml_feature_drift_score', { ...model, feature: 'age' }, '0.4x60')],
+    { ...model, feature: 'age', severity: 'warning' },
+  ],
+])('%s fires %s', (alertname, _when, input_series, labels) => {
+  const tests = {
+    rule_files: ['rules.yaml'],
+    evaluation_interval: '1m',
+    tests: [{ interval: '1m', input_series, alert_rule_test: [{ eval_time: '50m', alertname, exp_alerts: [] }] }],
+  }
+  writeFileSync(join(dir, 'test.yaml'), dump(tests))
+  const { status, said } = run('test', 'rules', 'test.yaml')
+  // Without an expectation promtool fails and prints what fires, which holds the annotations' texts as well.
+  if (labels === undefined) expect([status, said]).toEqual([0, expect.stringContaining('SUCCESS')])
+  else {
+    expect(status).toBe(1)
+    for (const [name, value] of Object.entries(labels)) expect(said).toContain(`${name}="${value}"`)
+    expect(said).not.toContain('error executing template')
+  }
+})
