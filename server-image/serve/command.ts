@@ -79,7 +79,7 @@ export function serveCommand(): Command {
     .option('--warmup-requests <count>', 'runs of the model before it is ready', wholeNumber(0, 10_000), 8)
     .option(
       '--relay-timeout-ms <ms>',
-      'how long the peer revision may take before this one answers',
+      'how long the peer revision may take before this one answers; slow models get four times their own time',
       wholeNumber(1),
       800,
     )

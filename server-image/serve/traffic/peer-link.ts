@@ -4,12 +4,13 @@ import type { PlanPeer } from '../../../protocol/plan.ts'
 import { isOk } from '../answer.ts'
 import type { InferenceRequest } from '../inference.ts'
 import { Breaker } from './breaker.ts'
+import type { Pace } from './pace.ts'
 import { Peer, type PeerAnswer } from './peer.ts'
 import type { RelayResult } from './traffic.ts'
 
 export interface PeerLinkOptions {
-  /** How long a peer may take to answer, in milliseconds. */
-  readonly relayTimeoutMs: number
+  /** How long a peer may take to answer now. */
+  readonly pace: Pace
   readonly onRelay: (peer: string, result: RelayResult) => void
 }
 
@@ -28,7 +29,7 @@ export class PeerLink {
   constructor(to: PlanPeer, options: PeerLinkOptions) {
     this.#to = to
     this.#options = options
-    this.#peer = new Peer({ address: to.address, budgetMs: options.relayTimeoutMs })
+    this.#peer = new Peer(to.address)
   }
 
   isTo({ revision, address }: PlanPeer): boolean {
@@ -43,7 +44,7 @@ export class PeerLink {
   async ask(request: InferenceRequest, planId: number): Promise<PeerOutcome> {
     let answer: PeerAnswer
     try {
-      answer = await this.#peer.ask(request, planId)
+      answer = await this.#peer.ask(request, planId, this.#options.pace.budgetMs)
     } catch (error) {
       this.breaker.failed(performance.now())
       return { kind: 'failed', why: error instanceof Error ? error.message : String(error) }

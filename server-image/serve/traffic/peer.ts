@@ -14,18 +14,12 @@ export interface PeerAnswer extends Answer {
 /** The peer is dead, too slow, or speaks no HTTP: what the breaker is for. */
 export class PeerFailure extends Error {}
 
-export interface PeerOptions {
-  /** `host:port` */
-  readonly address: string
-  /** From the question to the last byte of the answer, in milliseconds. */
-  readonly budgetMs: number
-}
-
 /**
  * Shorter than the time that a draining server leaves idle connections open, so that it is always the asking side that closes
  * them and no request meets a closing connection.
  */
 const IDLE_MS = 2_000
+const CONNECT_TIMEOUT_MS = 800
 const MAX_CONNECTIONS = 256
 /** New connections go to whichever pod the Service picks: without an end to the old ones, pods that came later would get none. */
 const MAX_REQUESTS_PER_CONNECTION = 2_000
@@ -36,10 +30,9 @@ const CONNECTION_LOST: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE', 'U
 
 export class Peer {
   readonly #pool: Pool
-  readonly #budgetMs: number
 
-  constructor({ address, budgetMs }: PeerOptions) {
-    this.#budgetMs = budgetMs
+  /** @param address `host:port` */
+  constructor(address: string) {
     this.#pool = new Pool(`http://${address}`, {
       connections: MAX_CONNECTIONS,
       pipelining: 1,
@@ -47,22 +40,25 @@ export class Peer {
       keepAliveMaxTimeout: IDLE_MS,
       maxRequestsPerClient: MAX_REQUESTS_PER_CONNECTION,
       maxResponseSize: MAX_ANSWER_BYTES,
-      connect: { timeout: budgetMs },
+      connect: { timeout: CONNECT_TIMEOUT_MS },
       headersTimeout: 0,
       bodyTimeout: 0,
     })
   }
 
-  /** @throws PeerFailure (as a rejection) */
-  async ask(request: InferenceRequest, planId: number): Promise<PeerAnswer> {
-    const deadline = performance.now() + this.#budgetMs
+  /**
+   * @param budgetMs from the question to the last byte of the answer
+   * @throws PeerFailure (as a rejection)
+   */
+  async ask(request: InferenceRequest, planId: number, budgetMs: number): Promise<PeerAnswer> {
+    const limit = { budgetMs, deadline: performance.now() + budgetMs }
     try {
-      return await this.#exchange(request, planId, deadline)
+      return await this.#exchange(request, planId, limit)
     } catch (error) {
       const isLost =
         error instanceof PeerFailure && CONNECTION_LOST.has((error.cause as NodeJS.ErrnoException | undefined)?.code)
-      if (!isLost || performance.now() >= deadline) throw error
-      return this.#exchange(request, planId, deadline)
+      if (!isLost || performance.now() >= limit.deadline) throw error
+      return this.#exchange(request, planId, limit)
     }
   }
 
@@ -71,9 +67,9 @@ export class Peer {
     void this.#pool.close().catch(() => undefined)
   }
 
-  #exchange(request: InferenceRequest, planId: number, deadline: number): Promise<PeerAnswer> {
+  #exchange(request: InferenceRequest, planId: number, limit: Limit): Promise<PeerAnswer> {
     return new Promise((resolve, reject) => {
-      const exchange = new Exchange(resolve, reject, deadline, this.#budgetMs)
+      const exchange = new Exchange(resolve, reject, limit)
       const headers = withoutConnectionHeaders(request.rawHeaders, request.headers.connection)
       headers.push(RELAYED_HEADER, String(planId))
       const question = { method: 'POST', path: request.url, headers, body: request.body } as const
@@ -84,6 +80,11 @@ export class Peer {
       }
     })
   }
+}
+
+interface Limit {
+  readonly budgetMs: number
+  readonly deadline: number
 }
 
 /** One question and its answer; settles its promise exactly once. */
@@ -103,13 +104,12 @@ class Exchange implements Dispatcher.DispatchHandler {
   constructor(
     resolve: (answer: PeerAnswer) => void,
     reject: (failure: PeerFailure) => void,
-    deadline: number,
-    budgetMs: number,
+    { budgetMs, deadline }: Limit,
   ) {
     this.#resolve = resolve
     this.#reject = reject
     const tooSlow = () => {
-      const failure = new Error(`no answer within ${budgetMs} ms`)
+      const failure = new Error(`no answer within ${Math.round(budgetMs)} ms`)
       this.fail(failure)
       this.#controller?.abort(failure)
     }

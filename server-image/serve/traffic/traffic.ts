@@ -11,13 +11,16 @@ import type { PlanFile } from '../../../protocol/plan.ts'
 import { isOk, type Answer } from '../answer.ts'
 import type { InferenceRequest } from '../inference.ts'
 import type { BreakerState } from './breaker.ts'
+import { Pace } from './pace.ts'
 import { PeerLink, type PeerLinkOptions } from './peer-link.ts'
 import { Shadow } from './shadow.ts'
 import { Split, stickyBucket } from './split.ts'
 import { Tally } from './tally.ts'
 
-export interface TrafficOptions extends PeerLinkOptions {
+export interface TrafficOptions extends Pick<PeerLinkOptions, 'onRelay'> {
   readonly revision: string
+  /** What a peer may take to answer in any case, in milliseconds; a slow model's may take several times our own duration. */
+  readonly relayTimeoutMs: number
   /** In 0..999: see `Split`. */
   readonly phase: number
 }
@@ -35,6 +38,7 @@ interface PlanInForce {
 
 export class Traffic {
   readonly #options: TrafficOptions
+  readonly #pace: Pace
   #plan: PlanInForce
   /** True while the plan's file is gone. */
   #standsAlone = false
@@ -43,6 +47,7 @@ export class Traffic {
 
   constructor(options: TrafficOptions) {
     this.#options = options
+    this.#pace = new Pace(options.relayTimeoutMs)
     this.#plan = this.#begin({
       id: 0,
       revision: options.revision,
@@ -111,7 +116,7 @@ export class Traffic {
   async answerPinned(request: InferenceRequest, answerOurselves: () => Promise<Answer>): Promise<Answer> {
     if (request.headers[RELAYED_HEADER] !== undefined) return this.answer(request, answerOurselves)
     this.#directRequests += 1
-    return counted(this.#plan.own, await answerOurselves())
+    return this.#counted(this.#plan, await answerOurselves())
   }
 
   /** @param answerOurselves computes this revision's answer; never rejects */
@@ -122,11 +127,16 @@ export class Traffic {
     }
     this.#directRequests += 1
     const plan = this.#plan
-    if (plan.peer === undefined || this.#standsAlone) return counted(plan.own, await answerOurselves())
+    if (plan.peer === undefined || this.#standsAlone) return this.#counted(plan, await answerOurselves())
     if (isForPeer(plan, request)) return relay(plan, plan.peer, request, answerOurselves)
-    const answer = counted(plan.own, await answerOurselves())
+    const answer = this.#counted(plan, await answerOurselves())
     if (plan.shadowSplit.take()) plan.peer.shadow.copy(request, answer, plan.file.id)
     return answer
+  }
+
+  #counted({ own }: PlanInForce, answer: Answer): Answer {
+    if (isOk(answer)) this.#pace.answered(answer.durationMs)
+    return counted(own, answer)
   }
 
   /** Connections to a peer that stays, and what its breaker knows, outlive the plan. */
@@ -139,7 +149,10 @@ export class Traffic {
       shadowSplit: new Split(file.shadowPermille, phase),
     }
     if (file.peer === undefined) return plan
-    const link = before?.isTo(file.peer) === true ? before : new PeerLink(file.peer, this.#options)
+    const link =
+      before?.isTo(file.peer) === true
+        ? before
+        : new PeerLink(file.peer, { onRelay: this.#options.onRelay, pace: this.#pace })
     const tally = new Tally()
     return { ...plan, peer: { link, tally, shadow: new Shadow(link, tally) } }
   }
