@@ -1,7 +1,7 @@
 import type { InferenceRoute } from './inference.ts'
 import { inferRoute, type InferRouteOptions } from './v2/infer-route.ts'
-import { modelPaths } from './v2/paths.ts'
-import { predictBatchRoute, predictRoute } from './predict/predict-route.ts'
+import { modelPaths, v1PredictPath } from './v2/paths.ts'
+import { predictBatchRoute, predictRoute, predictV1Route } from './predict/predict-route.ts'
 
 export interface RouteEntry {
   readonly route: InferenceRoute
@@ -20,6 +20,10 @@ export function inferenceRoutes(options: InferRouteOptions): Map<string, RouteEn
     [
       '/predict/batch',
       { route: predictBatchRoute(options.maxInstances), summary: 'rows: {"instances": [[...], ...]}' },
+    ],
+    [
+      v1PredictPath(options.modelName),
+      { route: predictV1Route(options.maxInstances), summary: 'KServe V1: rows: {"instances": [[...], ...]}' },
     ],
     [`${path}/infer`, { route: infer, summary: 'V2: tensors in, tensors out' }],
     [

@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createClient, type Client } from '../../operator/kube/client.ts'
+import { NAMESPACE } from '../../operator/kube/resources.ts'
 import { loadKubeConfig } from '../../operator/kube/kubeconfig.ts'
 import { silentLog } from '../../operator/kube/log.ts'
 import { createTransport } from '../../operator/kube/transport.ts'
@@ -61,6 +62,7 @@ export async function startKubeCluster(options: KubeClusterOptions): Promise<Kub
   starting.defer(() => proxy.close())
   const admin = clientFor('test')
   const { token, namespace: operatorNamespace } = await install(admin)
+  await enforcePodSecurity(admin, 'default')
   await whenEstablished(admin, 'modeldeployments.penstock.dev')
 
   const certificate = await plane.authority.issue({ commonName: 'tap', usage: 'server', addresses: [addresses.tap] })
@@ -77,6 +79,13 @@ export async function startKubeCluster(options: KubeClusterOptions): Promise<Kub
     serviceAddress: (namespace, name) => serviceAddress(proxy, namespace, name),
     close: () => running.disposeAsync(),
   }
+}
+
+/** Every pod of the tests' namespace must be what Pod Security calls `restricted`; others are refused by the API server. */
+async function enforcePodSecurity(client: Client, name: string): Promise<void> {
+  const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' }
+  const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } }
+  await client.apply(NAMESPACE, namespace, { fieldManager: 'install', force: true })
 }
 
 /** Stands for the scheduler and one node, with the rights of an administrator. */

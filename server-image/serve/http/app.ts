@@ -46,7 +46,7 @@ export function createApp({ pages, inferencePaths, isClosing, onInternalError }:
     else app.post(path, answer)
     app.all(path, refuseMethod(method === 'GET' ? 'GET, HEAD' : 'POST'))
   }
-  for (const path of inferencePaths.keys()) app.all(path, refuseMethod('POST'))
+  for (const path of inferencePaths.keys()) app.all(literal(path), refuseMethod('POST'))
   app.use((request, response) => {
     sendError(response, new ApiError('not_found', `There is no ${request.path}; GET / lists what there is.`))
   })
@@ -86,6 +86,11 @@ function sendError(response: Response, error: ApiError): void {
   response.status(error.status).end(isV2(response.req) ? v2ErrorBody(error) : errorBody(error))
 }
 
+/** A colon in a path has a meaning in express's patterns. */
+function literal(path: string): string {
+  return path.replaceAll(':', '\\:')
+}
+
 function isV2({ path }: Request): boolean {
-  return path === '/v2' || path.startsWith('/v2/')
+  return path === '/v2' || path.startsWith('/v2/') || path.startsWith('/v1/')
 }

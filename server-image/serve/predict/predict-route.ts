@@ -8,7 +8,7 @@
 import type { Prediction, Row } from '../../model/rows.ts'
 import { rowProblem } from '../../model/rows.ts'
 import type { TabularSignature } from '../../model/signature.ts'
-import { ApiError, errorBody } from '../api-error.ts'
+import { ApiError, errorBody, v2ErrorBody } from '../api-error.ts'
 import type { InferenceRequest, InferenceRoute } from '../inference.ts'
 import { checkJsonType } from '../json/content-type.ts'
 import { parseJson } from '../json/json-body.ts'
@@ -35,6 +35,23 @@ export function predictBatchRoute(maxInstances: number): InferenceRoute {
       const signature = tabular(model)
       const rows = checkedRows(signature, onlyMember(request, 'instances'), maxInstances)
       return batchBody(signature, await model.predict(rows, id), request.receivedAt)
+    },
+  }
+}
+
+/**
+ * `POST /v1/models/{name}:predict` of KServe's first protocol: the same rows as a batch, and the predictions alone.
+ * @param maxInstances rows that one request may have
+ */
+export function predictV1Route(maxInstances: number): InferenceRoute {
+  return {
+    endpoint: 'v1_predict',
+    wording: v2ErrorBody,
+    async answer(request, model, id) {
+      const signature = tabular(model)
+      const rows = checkedRows(signature, onlyMember(request, 'instances'), maxInstances)
+      const predictions = await model.predict(rows, id)
+      return `{"predictions":[${predictions.map(({ prediction }) => scalarJson(prediction)).join()}]}`
     },
   }
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { post, startTestServer, type TestServer } from '../testing.ts'
+import { get, post, startTestServer, type TestServer } from '../testing.ts'
 
 const servers = new Map<string, Promise<TestServer>>()
 
@@ -40,6 +40,22 @@ async function predict(model: string, features: unknown) {
   const { url } = await serverOf(model)
   return post(`${url}/predict`, { features })
 }
+
+test("KServe's first protocol: the same rows, the predictions alone", async () => {
+  const forest = await serverOf('forest20')
+  const row = Array.from({ length: 20 }, (_, index) => index / 10)
+  const instances = [row, row]
+  const batch = await post(`${forest.url}/predict/batch`, { instances })
+  const v1 = await post(`${forest.url}/v1/models/m:predict`, { instances })
+  expect(v1).toMatchObject({
+    status: 200,
+    json: { predictions: (batch.json as { predictions: unknown[] }).predictions },
+  })
+  expect(await get(`${forest.url}/v1/models/m`)).toMatchObject({ status: 200, json: { name: 'm', ready: true } })
+  expect(await get(`${forest.url}/v1/models/m:predict`)).toMatchObject({ status: 405 })
+  const bad = await post(`${forest.url}/v1/models/m:predict`, { instances: [[1]] })
+  expect(bad).toMatchObject({ status: 422, json: { error: expect.any(String) as unknown, field: 'instances[0]' } })
+})
 
 describe('POST /predict', () => {
   test('answers with the class and its probability, as the model computes them', async () => {

@@ -3,7 +3,7 @@ import type { RequestHandler } from 'express'
 import { answerJson, type PageRoute } from '../http/app.ts'
 import type { ServedModel } from '../served-model.ts'
 import type { ServingState } from '../serving-state.ts'
-import { modelPaths } from './paths.ts'
+import { modelPaths, v1ModelPath } from './paths.ts'
 
 export interface V2PagesOptions {
   readonly modelName: string
@@ -28,6 +28,11 @@ export function v2PagesOf(options: V2PagesOptions): PageRoute[] {
       path: '/v2',
       summary: 'V2: the server',
       answer: answerJson(() => ({ name: 'penstock', version: serverVersion, extensions: ['binary_tensor_data'] })),
+    },
+    {
+      path: v1ModelPath(options.modelName),
+      summary: 'KServe V1: whether the model is ready',
+      answer: answerJson(() => ({ name: options.modelName, ready: state.isReady }), statusOfReady),
     },
     { path: '/v2/health/live', summary: 'V2: whether the server lives', answer: answerJson(() => ({ live: true })) },
     { path: '/v2/health/ready', summary: 'V2: whether the server is ready', answer: ready },
