@@ -118,10 +118,20 @@ async function refusal(spec: object, name = 'wrong'): Promise<string> {
   return (body.message as string).replace('Widget.example.com "wrong" is invalid: ', '')
 }
 
+function conditionsIn(status: unknown): readonly { type: string; status: string }[] {
+  return (status as { conditions?: { type: string; status: string }[] } | undefined)?.conditions ?? []
+}
+
 describe('a definition', () => {
   test('is established and appears in discovery', async () => {
-    const { body } = await client.get(`${CRDS}/widgets.example.com`)
-    expect(body.status).toMatchObject({
+    const isEstablished = (status: unknown) =>
+      conditionsIn(status).some(({ type, status: value }) => type === 'Established' && value === 'True')
+    const read = async () => (await client.get(`${CRDS}/widgets.example.com`)).body.status
+    const deadline = Date.now() + 20_000
+    let status = await read()
+    // A kind is served a moment before its definition says so.
+    while (!isEstablished(status) && Date.now() < deadline) status = await read()
+    expect(status).toMatchObject({
       storedVersions: ['v1'],
       conditions: [
         { type: 'NamesAccepted', status: 'True' },
