@@ -126,7 +126,7 @@ describe('a definition', () => {
   test('is established and appears in discovery', async () => {
     const isEstablished = (status: unknown) =>
       conditionsIn(status).some(({ type, status: value }) => type === 'Established' && value === 'True')
-    const read = async () => (await client.get(`${CRDS}/widgets.example.com`)).body.status
+    const read = async () => (await client.get(`${CRDS}/widgets.example.com`)).body.status as unknown
     const deadline = Date.now() + 20_000
     let status = await read()
     // A kind is served a moment before its definition says so.
