@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { DEFAULT_MAX_BYTES } from './fetch-model.ts'
+import { SCHEMES } from './locate.ts'
 import { runFetch } from './run-fetch.ts'
 
 interface FetchFlags {
@@ -16,7 +17,7 @@ interface FetchFlags {
 export function fetchCommand(): Command {
   return new Command('fetch')
     .description('fetch a model to a path; with --inspect, check that it can be served and tell its contract')
-    .requiredOption('--uri <uri>', 'file:///path, a plain path, http:// or https://')
+    .requiredOption('--uri <uri>', `where the model is: a plain path, or one of ${SCHEMES.join(', ')}`)
     .requiredOption('--out <path>', 'where the file shall be')
     .option('--sha256 <hex>', 'what the file must be')
     .option('--max-bytes <bytes>', 'the largest file that is accepted', positiveInteger, DEFAULT_MAX_BYTES)
@@ -28,7 +29,12 @@ export function fetchCommand(): Command {
       const onSignal = () => stop.abort()
       process.once('SIGTERM', onSignal).once('SIGINT', onSignal)
       try {
-        process.exitCode = await runFetch({ ...flags, signal: stop.signal, log: (line) => console.error(line) })
+        process.exitCode = await runFetch({
+          ...flags,
+          env: process.env,
+          signal: stop.signal,
+          log: (line) => console.error(line),
+        })
       } finally {
         process.off('SIGTERM', onSignal).off('SIGINT', onSignal)
       }

@@ -122,8 +122,10 @@ describe('fetching a file fails with', () => {
   })
 
   test.each([
-    ['s3://bucket/model.onnx', 'UnsupportedSource', 'file:, http: and https:'],
-    ['HF://org/repo', 'UnsupportedSource', '"hf:"'],
+    ['ftp://host/model.onnx', 'UnsupportedSource', '"ftp:"'],
+    ['constructor:x', 'UnsupportedSource', '"constructor:"'],
+    ['HF://org', 'InvalidArgument', 'hf://'],
+    ['pvc://claim/model.onnx', 'UnsupportedSource', 'PENSTOCK_PVC_DIR'],
     ['', 'InvalidArgument', 'empty'],
     ['http://', 'InvalidArgument', 'not a valid URL'],
     ['file://host/model.onnx', 'InvalidArgument', 'three slashes'],

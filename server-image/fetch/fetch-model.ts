@@ -7,16 +7,20 @@
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { addressPolicy } from './address-policy.ts'
 import { FetchError } from './fetch-error.ts'
-import { fetchOverHttp, type HttpVersion } from './http-file.ts'
+import { fetchOverHttp, type HttpFetch } from './http-file.ts'
 import { fetchLocalFile } from './local-file.ts'
+import { locate } from './locate.ts'
+import type { Archive, Digests, HttpLocation, Location } from './location.ts'
 import { Patience } from './patience.ts'
-import { FileSink, type Received } from './sink.ts'
-import { parseSource } from './source.ts'
+import type { Environment, Remote } from './persist.ts'
+import { digestMismatch, FileSink, type Received } from './sink.ts'
+import { unpackModel } from './unpack.ts'
 
 export interface FetchOptions {
-  /** `file:///path`, a plain path, `http:` or `https:`. */
+  /** A plain path, or a URI of one of the schemes in `locate.ts`. */
   readonly uri: string
   /** Hex; what the file must be. */
   readonly sha256?: string
@@ -34,11 +38,19 @@ export interface FetchOptions {
   readonly stallMs?: number
   readonly signal?: AbortSignal
   readonly log?: (line: string) => void
+  /** Where the sources' usual variables are looked up (`AWS_ACCESS_KEY_ID`, `HF_TOKEN`, ...); empty by default: everything is anonymous. */
+  readonly env?: Environment
 }
 
-export interface FetchResult extends Received, HttpVersion {
-  /** The URI as given: neither files nor plain HTTP have a name for exactly these bytes. */
+/** What the origin said about the version of the file. */
+export interface FetchedVersion {
+  /** Names exactly these bytes for good where the source can; else the URI as given. */
   readonly uri: string
+  readonly etag?: string
+  readonly lastModified?: string
+}
+
+export interface FetchResult extends Received, FetchedVersion {
   readonly path: string
 }
 
@@ -51,30 +63,85 @@ const DEFAULT_STALL_MS = 8_000
 export async function fetchModel(options: FetchOptions): Promise<FetchResult> {
   const { uri, out, maxBytes = DEFAULT_MAX_BYTES, log = () => undefined } = options
   const expectedSha256 = parseSha256(options.sha256)
-  const source = parseSource(uri)
   const already = expectedSha256 === undefined ? undefined : await digestOf(out)
   if (already !== undefined && already.sha256 === expectedSha256) {
     log(`${out} is there already`)
     return { ...already, uri, path: out }
   }
-  const sink = await FileSink.create(out, maxBytes)
+  const remote = remoteOf(options, log)
+  const location = await locate(uri, remote)
+  const sink = await FileSink.create({ out, maxBytes, digests: agreedDigests(location, expectedSha256) })
   try {
-    const version =
-      source.kind === 'file'
-        ? await fetchLocalFile({ path: source.path, sink, maxBytes, signal: options.signal })
-        : await fetchOverHttp({
-            url: source.url,
-            sink,
-            maxBytes,
-            policy: addressPolicy(options.denyPrivate ?? false),
-            patience: patienceOf(options),
-            stallMs: options.stallMs ?? DEFAULT_STALL_MS,
-            signal: options.signal,
-            log,
-          })
-    return { ...(await sink.finish(expectedSha256)), ...version, uri, path: out }
+    const version = await fill(sink, location, { remote, out, maxBytes })
+    return { ...(await sink.finish()), uri: location.uri ?? uri, ...version, path: out }
   } finally {
     await sink.discard()
+  }
+}
+
+interface Filling {
+  readonly remote: Remote
+  readonly out: string
+  readonly maxBytes: number
+}
+
+function fill(sink: FileSink, location: Location, filling: Filling): Promise<Partial<FetchedVersion>> {
+  const { remote, maxBytes } = filling
+  if (location.kind === 'file') return fetchLocalFile({ path: location.path, sink, maxBytes, signal: remote.signal })
+  return location.archive === undefined
+    ? fetchRemote({ remote, location, sink, maxBytes })
+    : fetchArchive(sink, { ...location, archive: location.archive }, filling)
+}
+
+/** The archive is whole and the one that its source named before anything is taken out of it. */
+async function fetchArchive(
+  sink: FileSink,
+  location: HttpLocation & { readonly archive: Archive },
+  { remote, out, maxBytes }: Filling,
+): Promise<Partial<FetchedVersion>> {
+  const path = `${out}.archive`
+  const whole = await FileSink.create({ out: path, maxBytes, digests: location.digests ?? {} })
+  try {
+    const version = await fetchRemote({ remote, location, sink: whole, maxBytes })
+    await whole.finish()
+    await unpackModel({ path, archive: location.archive, sink, maxBytes, signal: remote.signal })
+    return version
+  } finally {
+    await whole.discard()
+    await rm(path, { force: true })
+  }
+}
+
+async function fetchRemote(fetch: HttpFetch): Promise<Partial<FetchedVersion>> {
+  const head = await fetchOverHttp(fetch)
+  const pinned = fetch.location.uri ?? fetch.location.pin?.(head)
+  const { etag, 'last-modified': lastModified } = head
+  return {
+    ...(pinned === undefined ? {} : { uri: pinned }),
+    ...(etag === undefined ? {} : { etag }),
+    ...(lastModified === undefined ? {} : { lastModified }),
+  }
+}
+
+/** What a source says its bytes are is held against the pin before anything is downloaded. */
+function agreedDigests(location: Location, pinned: string | undefined): Digests {
+  // Of an archive the source knows the digest of the whole only.
+  const isWhole = location.kind === 'file' || location.archive === undefined
+  const claimed = (isWhole ? location.digests : undefined) ?? {}
+  if (pinned !== undefined && claimed.sha256 !== undefined && claimed.sha256 !== pinned) {
+    throw digestMismatch('sha256', claimed.sha256, pinned)
+  }
+  return { ...claimed, sha256: pinned ?? claimed.sha256 }
+}
+
+function remoteOf(options: FetchOptions, log: (line: string) => void): Remote {
+  return {
+    policy: addressPolicy(options.denyPrivate ?? false),
+    patience: patienceOf(options),
+    stallMs: options.stallMs ?? DEFAULT_STALL_MS,
+    signal: options.signal,
+    log,
+    env: options.env ?? {},
   }
 }
 

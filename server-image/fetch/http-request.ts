@@ -1,9 +1,10 @@
-/** One GET with its redirects, to allowed addresses only. The answer's body has not been read when it is returned. */
+/** One request with its redirects, to allowed addresses only. The answer's body has not been read when it is returned. */
 import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders, type RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { guardedLookup, refuseDeniedHost, type AddressPolicy } from './address-policy.ts'
 import { FetchError } from './fetch-error.ts'
-import { redactUri } from './source.ts'
+import type { Authorize } from './location.ts'
+import { redactUri } from './redact.ts'
 
 const MAX_REDIRECTS = 5
 const CONNECT_TIMEOUT_MS = 5_000
@@ -21,22 +22,24 @@ export class PassingFailure extends Error {
   }
 }
 
-export interface Get {
+export interface Request {
   readonly url: URL
+  readonly method?: 'GET' | 'POST'
   readonly headers: OutgoingHttpHeaders
+  readonly body?: string
+  readonly authorize?: Authorize | undefined
   readonly policy: AddressPolicy
   readonly signal: AbortSignal
 }
 
-/** @throws PassingFailure when there was no answer, FetchError when there will be none */
-export async function get({ url, headers, policy, signal }: Get): Promise<IncomingMessage> {
+/** Redirects of a GET are followed. @throws PassingFailure when there was no answer, FetchError when there will be none */
+export async function request(asked: Request): Promise<IncomingMessage> {
+  const { url, method = 'GET' } = asked
   let target = url
   for (let redirects = 0; ; redirects += 1) {
-    refuseDeniedHost(policy, target)
-    // User and password go to the origin that they were given for, and to no other.
-    const authorization = target.origin === url.origin ? basicAuthorization(url) : {}
-    const response = await send(target, { headers: { ...headers, ...authorization }, policy, signal })
-    const location = isRedirect(response.statusCode) ? response.headers.location : undefined
+    refuseDeniedHost(asked.policy, target)
+    const response = await send(target, { ...asked, headers: await headersFor(target, asked) })
+    const location = method === 'GET' && isRedirect(response.statusCode) ? response.headers.location : undefined
     if (location === undefined) return response
     response.destroy()
     if (redirects === MAX_REDIRECTS) {
@@ -49,29 +52,50 @@ export async function get({ url, headers, policy, signal }: Get): Promise<Incomi
   }
 }
 
-function send(target: URL, { headers, policy, signal }: Omit<Get, 'url'>): Promise<IncomingMessage> {
+/** Law: credentials go to the party that they were given for, and to no other, whatever redirects say. */
+async function headersFor(
+  target: URL,
+  { url, method = 'GET', headers, authorize }: Request,
+): Promise<OutgoingHttpHeaders> {
+  if (!isSameParty(url, target)) return headers
+  const withUser = { ...headers, ...basicAuthorization(url) }
+  return { ...withUser, ...(await authorize?.({ method, url: target, headers: withUser })) }
+}
+
+/** The same origin, or the same host's usual TLS port after its usual plain one. */
+function isSameParty(asked: URL, target: URL): boolean {
+  if (target.origin === asked.origin) return true
+  return isUpgrade(asked, target) && asked.port === '' && target.port === ''
+}
+
+function isUpgrade(from: URL, to: URL): boolean {
+  return from.protocol === 'http:' && to.protocol === 'https:' && from.hostname === to.hostname
+}
+
+function send(target: URL, { method = 'GET', headers, body, policy, signal }: Request): Promise<IncomingMessage> {
   const bare = new URL(target)
   bare.username = ''
   bare.password = ''
   const open = bare.protocol === 'https:' ? httpsRequest : httpRequest
   return new Promise((resolve, reject) => {
     const options: RequestOptions & { autoSelectFamilyAttemptTimeout: number } = {
+      method,
       headers,
       signal,
       agent: false,
       lookup: guardedLookup(policy),
       autoSelectFamilyAttemptTimeout: FAMILY_TIMEOUT_MS,
     }
-    const request = open(bare, options)
+    const outgoing = open(bare, options)
     const timer = setTimeout(
-      () => request.destroy(new PassingFailure(`no connection within ${CONNECT_TIMEOUT_MS / 1000} s`)),
+      () => outgoing.destroy(new PassingFailure(`no connection within ${CONNECT_TIMEOUT_MS / 1000} s`)),
       CONNECT_TIMEOUT_MS,
     )
-    request.on('socket', (socket) => socket.once('connect', () => clearTimeout(timer)))
-    request.on('close', () => clearTimeout(timer))
-    request.on('error', (error) => reject(asFetchFailure(error, bare)))
-    request.on('response', resolve)
-    request.end()
+    outgoing.on('socket', (socket) => socket.once('connect', () => clearTimeout(timer)))
+    outgoing.on('close', () => clearTimeout(timer))
+    outgoing.on('error', (error) => reject(asFetchFailure(error, bare)))
+    outgoing.on('response', resolve)
+    outgoing.end(body)
   })
 }
 
@@ -87,10 +111,10 @@ function redirectTarget(from: URL, location: string): URL {
       `${redactUri(from.href)} redirects to an address that is no URL; use the final URL.`,
     )
   }
-  if (target.protocol !== from.protocol) {
+  if (target.protocol !== from.protocol && !isUpgrade(from, target)) {
     throw new FetchError(
       'Forbidden',
-      `${redactUri(from.href)} redirects to another scheme (${redactUri(target.href)}), which is not followed; use the final URL.`,
+      `${redactUri(from.href)} redirects to another scheme (${redactUri(target.href)}), which is followed only from http to https of the same host; use the final URL.`,
     )
   }
   return target

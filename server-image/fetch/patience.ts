@@ -15,11 +15,16 @@ export class Patience {
   reached(sizeBytes: number, now: number): void {
     if (sizeBytes <= this.farthestBytes) return
     this.farthestBytes = sizeBytes
+    this.progressed(now)
+  }
+
+  /** One of the requests that come before the file was answered. */
+  progressed(now: number): void {
     this.givesUpAt = now + this.noProgressMs
   }
 
-  get anythingCame(): boolean {
-    return this.farthestBytes > 0
+  get reachedBytes(): number {
+    return this.farthestBytes
   }
 
   leftMs(now: number): number {

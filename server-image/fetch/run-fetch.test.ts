@@ -83,12 +83,12 @@ describe('fetch without --inspect', () => {
   })
 
   test('tells why it failed', async () => {
-    expect(await running('s3://bucket/model.onnx', { inspect: false })).toBe(1)
+    expect(await running('ftp://host/model.onnx', { inspect: false })).toBe(1)
     expect(answer()).toMatchObject({ ok: false, reason: 'UnsupportedSource' })
   })
 
   test('fails no less when the termination log cannot be written', async () => {
-    expect(await running('s3://b/m', { terminationLog: join(folder, 'no', 'log') })).toBe(1)
+    expect(await running('ftp://b/m', { terminationLog: join(folder, 'no', 'log') })).toBe(1)
     expect(lines.join()).toContain('cannot be written')
   })
 })

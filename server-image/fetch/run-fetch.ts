@@ -13,7 +13,7 @@ import { openSession } from '../model/session.ts'
 import { warmUp } from '../model/warm-up.ts'
 import { toFailure } from './fetch-error.ts'
 import { fetchModel, type FetchOptions, type FetchResult } from './fetch-model.ts'
-import { redactUri } from './source.ts'
+import { redactUri } from './redact.ts'
 
 export interface FetchArguments extends FetchOptions {
   /** Also checks that the model can be served, and answers with its contract. */

@@ -6,6 +6,7 @@ import { createHash, randomBytes, type Hash } from 'node:crypto'
 import { open, rename, unlink, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { FetchError } from './fetch-error.ts'
+import type { Digests } from './location.ts'
 
 export interface Received {
   /** Hex. */
@@ -13,27 +14,39 @@ export interface Received {
   readonly sizeBytes: number
 }
 
+export interface Target {
+  readonly out: string
+  readonly maxBytes: number
+  /** What the file must be. */
+  readonly digests?: Digests
+}
+
 export class FileSink {
   private readonly file: FileHandle
   private readonly partPath: string
   private readonly out: string
   private readonly maxBytes: number
-  private hash: Hash = createHash('sha256')
+  private readonly expected: Digests
+  private sha256: Hash = createHash('sha256')
+  private md5: Hash | undefined
   private written = 0
 
-  private constructor(file: FileHandle, partPath: string, out: string, maxBytes: number) {
+  private constructor(file: FileHandle, partPath: string, target: Target) {
     this.file = file
     this.partPath = partPath
-    this.out = out
-    this.maxBytes = maxBytes
+    this.out = target.out
+    this.maxBytes = target.maxBytes
+    this.expected = target.digests ?? {}
+    this.restartHashes()
   }
 
-  static async create(out: string, maxBytes: number): Promise<FileSink> {
+  static async create(target: Target): Promise<FileSink> {
+    const { out } = target
     const partPath = join(dirname(out), `.${basename(out)}.${randomBytes(6).toString('hex')}.part`)
     const file = await open(partPath, 'wx', 0o644).catch((error: unknown) => {
       throw writeFailure(out, error)
     })
-    return new FileSink(file, partPath, out, maxBytes)
+    return new FileSink(file, partPath, target)
   }
 
   get sizeBytes(): number {
@@ -52,26 +65,31 @@ export class FileSink {
     } catch (error) {
       throw writeFailure(this.out, error)
     }
-    this.hash.update(chunk)
+    this.sha256.update(chunk)
+    this.md5?.update(chunk)
     this.written += chunk.length
   }
 
   /** Forgets what was received, for a source that cannot go on where it stopped. */
   async restart(): Promise<void> {
     await this.file.truncate(0)
-    this.hash = createHash('sha256')
+    this.restartHashes()
     this.written = 0
   }
 
+  private restartHashes(): void {
+    this.sha256 = createHash('sha256')
+    this.md5 = this.expected.md5 === undefined ? undefined : createHash('md5')
+  }
+
   /** Puts the file in its place if it is the expected one. @throws FetchError DigestMismatch */
-  async finish(expectedSha256: string | undefined): Promise<Received> {
-    const sha256 = this.hash.digest('hex')
-    if (expectedSha256 !== undefined && sha256 !== expectedSha256) {
-      throw new FetchError(
-        'DigestMismatch',
-        `The file has sha256 ${sha256}, but ${expectedSha256} was asked for; it was overwritten or damaged. Publish new bytes under a new version.`,
-      )
+  async finish(): Promise<Received> {
+    const sha256 = this.sha256.digest('hex')
+    if (this.expected.sha256 !== undefined && sha256 !== this.expected.sha256) {
+      throw digestMismatch('sha256', sha256, this.expected.sha256)
     }
+    const md5 = this.md5?.digest('hex')
+    if (md5 !== undefined && md5 !== this.expected.md5) throw digestMismatch('md5', md5, this.expected.md5)
     try {
       await this.file.sync()
       await this.file.close()
@@ -88,6 +106,13 @@ export class FileSink {
     await this.file.close().catch(() => undefined)
     await unlink(this.partPath).catch(() => undefined)
   }
+}
+
+export function digestMismatch(algorithm: string, found: string, expected: string | undefined): FetchError {
+  return new FetchError(
+    'DigestMismatch',
+    `The file has ${algorithm} ${found}, but ${expected} was asked for; it was overwritten or damaged. Publish new bytes under a new version.`,
+  )
 }
 
 export function tooLarge(maxBytes: number, sizeBytes?: number): FetchError {

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { redactUri } from './source.ts'
+import { redactUri } from './redact.ts'
 
 test.each([
   ['https://host/m.onnx', 'https://host/m.onnx'],

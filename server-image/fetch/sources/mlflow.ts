@@ -1,0 +1,219 @@
+/**
+ * `models:/name/3`, `models:/name@alias`, `models:/name/latest`: the model registry of the MLflow server at `MLFLOW_TRACKING_URI`. The
+ * version's artifacts come through the server where it proxies them, else from the bucket that it names.
+ */
+import { load as loadYaml } from 'js-yaml'
+import { readJson, readTextAt } from '../document.ts'
+import { FetchError } from '../fetch-error.ts'
+import type { Authorize, Explain, HttpLocation, LocateContext, Location } from '../location.ts'
+import { webUrl } from './http.ts'
+import { encodedPath, fromSecret, pickOnnx } from './object-path.ts'
+
+/** One registry, and how to ask it. */
+interface Registry {
+  readonly base: URL
+  readonly authorize: Authorize | undefined
+  readonly context: LocateContext
+}
+
+interface Version {
+  readonly name: string
+  readonly number: string
+}
+
+export async function locateMlflow(uri: string, context: LocateContext): Promise<Location> {
+  const [, name, selector, selected] = /^models:\/{1,3}([^/@]+)([/@])([^/]+)$/i.exec(uri) ?? []
+  if (name === undefined || selected === undefined) {
+    throw new FetchError(
+      'InvalidArgument',
+      `"${uri}" names no model version; write models:/name/3 or models:/name@alias.`,
+    )
+  }
+  const registry = registryOf(context)
+  const version = await versionOf(registry, name, selector === '@' ? { alias: selected } : { version: selected })
+  const { artifact_uri: artifacts } = await ask(registry, 'model-versions/get-download-uri', {
+    name,
+    version: version.number,
+  })
+  if (typeof artifacts !== 'string' || artifacts === '') {
+    throw new FetchError(
+      'NotFound',
+      `MLflow knows no artifacts of models:/${name}/${version.number}; register the version again.`,
+    )
+  }
+  const pinned = `models:/${name}/${version.number}`
+  return { ...(await modelIn(registry, artifacts, pinned)), uri: pinned }
+}
+
+function registryOf(context: LocateContext): Registry {
+  const { env } = context
+  const address = env['MLFLOW_REGISTRY_URI'] || env['MLFLOW_TRACKING_URI']
+  if (address === undefined || address === '') {
+    throw new FetchError(
+      'InvalidArgument',
+      `MLFLOW_TRACKING_URI is not set, so there is no MLflow to ask; ${fromSecret('it')}.`,
+    )
+  }
+  const base = webUrl(address, 'MLFLOW_TRACKING_URI')
+  base.pathname = base.pathname.replace(/\/$/, '')
+  const { MLFLOW_TRACKING_TOKEN: token, MLFLOW_TRACKING_USERNAME: user, MLFLOW_TRACKING_PASSWORD: password = '' } = env
+  const credentials = user
+    ? `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+    : token && `Bearer ${token}`
+  return { base, authorize: credentials ? () => ({ authorization: credentials }) : undefined, context }
+}
+
+/** What an alias or "latest" points to now. */
+async function versionOf(
+  registry: Registry,
+  name: string,
+  wanted: { alias?: string; version?: string },
+): Promise<Version> {
+  if (wanted.alias !== undefined) {
+    const found = await ask(registry, 'registered-models/alias', { name, alias: wanted.alias })
+    return { name, number: numberIn(found['model_version'], name) }
+  }
+  if (wanted.version !== undefined && /^\d+$/.test(wanted.version)) {
+    await readyVersion(registry, { name, number: wanted.version })
+    return { name, number: wanted.version }
+  }
+  if (wanted.version !== 'latest') {
+    throw new FetchError(
+      'InvalidArgument',
+      `models:/${name}/${wanted.version} is a stage, which MLflow has given up; use an alias: models:/${name}@champion.`,
+    )
+  }
+  const filter = `name='${name.replaceAll("'", "''")}'`
+  const found = await ask(registry, 'model-versions/search', {
+    filter,
+    max_results: '1',
+    order_by: 'version_number DESC',
+  })
+  const [newest] = (found['model_versions'] as unknown[] | undefined) ?? []
+  return { name, number: numberIn(newest, name) }
+}
+
+function numberIn(version: unknown, name: string): string {
+  const number = (version as { version?: unknown } | undefined)?.version
+  if (typeof number === 'string' || typeof number === 'number') return String(number)
+  throw new FetchError('NotFound', `MLflow has no version of model "${name}"; register one.`)
+}
+
+async function readyVersion(registry: Registry, { name, number }: Version): Promise<void> {
+  const { model_version: found } = await ask(registry, 'model-versions/get', { name, version: number })
+  const status = (found as { status?: string } | undefined)?.status
+  if (status === undefined || status === 'READY') return
+  throw new FetchError(
+    'NotFound',
+    `models:/${name}/${number} is not ready in MLflow (${status}); register the version again.`,
+  )
+}
+
+async function ask(
+  registry: Registry,
+  method: string,
+  query: Record<string, string>,
+): Promise<Record<string, unknown>> {
+  const url = new URL(registry.base)
+  url.pathname = `${url.pathname.replace(/\/$/, '')}/api/2.0/mlflow/${method}`
+  url.search = new URLSearchParams(query).toString()
+  const { authorize, context } = registry
+  const what = query['name'] === undefined ? 'the model' : `model "${query['name']}"`
+  const detail = query['alias'] ?? query['version']
+  const explain = explainMlflow(detail === undefined ? what : `${what} with version or alias "${detail}"`, registry)
+  return (await readJson(context, { url, authorize, explain })) as Record<string, unknown>
+}
+
+function explainMlflow(what: string, { base, authorize }: Pick<Registry, 'base' | 'authorize'>): Explain {
+  return ({ status, body }) => {
+    const code = /"error_code":\s*"(\w{1,60})"/.exec(body)?.[1]
+    if (
+      code === 'RESOURCE_DOES_NOT_EXIST' ||
+      (code === 'INVALID_PARAMETER_VALUE' && /not found/.test(body)) ||
+      status === 404
+    ) {
+      return new FetchError(
+        'NotFound',
+        `MLflow at ${base.host} does not know ${what}; check the name, the version or alias, and MLFLOW_TRACKING_URI.`,
+      )
+    }
+    if (status !== 401 && status !== 403) return undefined
+    return authorize === undefined
+      ? new FetchError(
+          'Forbidden',
+          `MLflow at ${base.host} wants credentials; ${fromSecret('MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN')}.`,
+        )
+      : new FetchError(
+          'Forbidden',
+          `MLflow at ${base.host} does not let these credentials read ${what}; grant READ on it, or check them.`,
+        )
+  }
+}
+
+/** The .onnx file inside a model's folder: the one that its MLmodel names, or the only one. */
+async function modelIn(registry: Registry, artifacts: string, pinned: string): Promise<Location> {
+  const proxied = /^mlflow-artifacts:(?:\/\/[^/]*)?\/*(.*)$/.exec(artifacts)?.[1]
+  if (proxied !== undefined) {
+    const folder = proxied.replace(/\/$/, '')
+    const files = await listProxied(registry, folder)
+    if (!files.includes('MLmodel')) return proxiedFile(registry, `${folder}/${pickOnnx(files, undefined, pinned)}`)
+    const named = onnxNamedBy(await readTextAt(registry.context, proxiedFile(registry, `${folder}/MLmodel`)), pinned)
+    return proxiedFile(registry, `${folder}/${named ?? pickOnnx(files, undefined, pinned)}`)
+  }
+  if (!/^(s3|gs|https?):/.test(artifacts)) {
+    throw new FetchError(
+      'UnsupportedSource',
+      `${pinned} lies where only the MLflow server can read it (${artifacts.split(':', 1)[0]}:); start the server with --serve-artifacts, or keep artifacts in s3: or gs:.`,
+    )
+  }
+  const folder = artifacts.replace(/\/$/, '')
+  const { locate } = registry.context
+  const named = onnxNamedBy(await readTextAt(registry.context, await locate(`${folder}/MLmodel`)), pinned)
+  return locate(`${folder}/${named ?? 'model.onnx'}`)
+}
+
+/** `flavors.onnx.data`; undefined when the model was not logged by mlflow.onnx. */
+function onnxNamedBy(mlmodel: string, pinned: string): string | undefined {
+  const { flavors } = parsed(mlmodel, pinned)
+  const data = flavors?.onnx?.data
+  return typeof data === 'string' ? data : undefined
+}
+
+interface MlModel {
+  readonly flavors?: { readonly onnx?: { readonly data?: unknown } }
+}
+
+function parsed(mlmodel: string, pinned: string): MlModel {
+  try {
+    return loadYaml(mlmodel) ?? {}
+  } catch {
+    throw new FetchError('InvalidArgument', `The MLmodel file of ${pinned} is no YAML; log the model again.`)
+  }
+}
+
+function proxiedFile({ base, authorize }: Registry, path: string): HttpLocation {
+  const url = new URL(base)
+  url.pathname = `${url.pathname.replace(/\/$/, '')}/api/2.0/mlflow-artifacts/artifacts/${encodedPath(path, path)}`
+  return {
+    kind: 'http',
+    url,
+    authorize,
+    explain: explainMlflow(`the artifact "${path}"`, { base, authorize }),
+  }
+}
+
+/** Names below the folder, which lists one level; an ONNX model keeps its file on the first or in `data/`. */
+async function listProxied(registry: Registry, folder: string): Promise<string[]> {
+  const levels = await Promise.all(['', 'data'].map((sub) => listOne(registry, folder, sub)))
+  return levels.flat()
+}
+
+async function listOne(registry: Registry, folder: string, sub: string): Promise<string[]> {
+  const url = new URL(registry.base)
+  url.pathname = `${url.pathname.replace(/\/$/, '')}/api/2.0/mlflow-artifacts/artifacts`
+  url.search = new URLSearchParams({ path: sub === '' ? folder : `${folder}/${sub}` }).toString()
+  const { authorize, context } = registry
+  const answer = await readJson(context, { url, authorize, explain: explainMlflow(`the folder "${folder}"`, registry) })
+  const { files = [] } = answer as { files?: readonly { readonly path: string; readonly is_dir: boolean }[] }
+  return files.filter((file) => !file.is_dir).map(({ path }) => (sub === '' ? path : `${sub}/${path}`))
+}
