@@ -34,6 +34,8 @@ const series = (name: string, labels: Record<string, string>, values: string) =>
     .join()}}`,
   values,
 })
+const reconciles = (outcome: string, values: string) => series('penstock_reconciles_total', { outcome }, values)
+const rolledBack = (values: string) => series('penstock_rollout_transitions_total', { reason: 'RolledBack' }, values)
 const predictions = (status: string, values: string) => series('ml_predictions_total', { ...model, status }, values)
 
 testWithPromtool('Prometheus takes the rules', () => {
@@ -60,6 +62,21 @@ testWithPromtool.each([
     [series('penstock_leader', { pod: 'a' }, '0x60'), series('penstock_leader', { pod: 'b' }, '1x60')],
     undefined,
   ],
+  [
+    'PenstockReconcilesFail',
+    'when two reconciles in three fail',
+    [reconciles('Success', '0+10x60'), reconciles('Error', '0+20x60')],
+    { severity: 'warning' },
+  ],
+  [
+    'PenstockReconcilesFail',
+    'not when one in ten does',
+    [reconciles('Success', '0+90x60'), reconciles('Error', '0+10x60')],
+    undefined,
+  ],
+  ['PenstockRolledBack', 'at the first rollback of an operator', [rolledBack('_x44 1x16')], { severity: 'info' }],
+  ['PenstockRolledBack', 'at a later one', [rolledBack('1x44 2x16')], { severity: 'info' }],
+  ['PenstockRolledBack', 'not for one of an hour ago', [rolledBack('1x60')], undefined],
   [
     'ModelFeatureDrift',
     'when a feature drifts for half an hour',

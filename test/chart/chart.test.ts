@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { spawnSync } from 'node:child_process'
@@ -7,7 +7,9 @@ import { installManifest } from './install-manifest.ts'
 
 const helm = process.env.HELM_BIN ?? 'helm'
 const kubectl = process.env.KUBECTL ?? 'kubectl'
-const config = join(import.meta.dirname, '../../config')
+const ROOT = join(import.meta.dirname, '../..')
+const config = join(ROOT, 'config')
+const isLabel = (name: string) => name.startsWith('penstock_dev_')
 
 function rendered(...values: string[]): Manifest[] {
   const sets = values.flatMap((value) => ['--set', value])
@@ -105,6 +107,19 @@ describe('the chart renders', () => {
     const text = of(rendered('dashboard.enabled=true'), 'ConfigMap', 'pen-penstock-dashboard').data?.['penstock.json']
     expect(JSON.parse(text ?? '')).toMatchObject({ uid: 'penstock-models' })
   })
+})
+
+test('alerts and dashboard ask for metrics that exist', () => {
+  const asked = ['templates/prometheusrule.yaml', 'files/dashboard.json'].flatMap((file) => [
+    ...readFileSync(join(CHART, file), 'utf8').matchAll(/\b(?:ml|penstock)_[a-z_]+(?=[{[) ])/g),
+  ])
+  const names = new Set(asked.map(([name]) => name.replace(/_bucket$/, '')).filter((name) => !isLabel(name)))
+  expect(names.size).toBeGreaterThan(8)
+  const sources = ['operator/ops', 'server-image/metrics', 'server-image/monitor']
+    .flatMap((folder) => globSync(`${folder}/*.ts`, { cwd: ROOT }))
+    .map((file) => readFileSync(join(ROOT, file), 'utf8'))
+    .join('\n')
+  for (const name of names) expect(sources).toContain(`'${name}'`)
 })
 
 test.each([

@@ -63,7 +63,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   resourceNames: [penstock-operator]
-  verbs: [get, update, patch]
+  verbs: [get, update]
 {{- end -}}
 
 {{/* What reconciling takes, in every namespace that the operator works in. No Secrets, and nothing that it does not own. */}}
