@@ -22,10 +22,11 @@ export interface KubeConfigSource {
  */
 export function loadKubeConfig(source: KubeConfigSource = {}): KubeConfig {
   const env = source.env ?? process.env
-  const home = join(env.HOME ?? homedir(), '.kube', 'config')
   const named = source.path ?? (env.KUBECONFIG === '' ? undefined : env.KUBECONFIG)
   if (named !== undefined) return withContext(loadFiles(named.split(delimiter).filter((path) => path !== '')), source)
   if (env.KUBERNETES_SERVICE_HOST !== undefined && isReadable(IN_CLUSTER_TOKEN)) return loadInCluster()
+  // Asked last: a user that is no user of the system, as in a container, may have no home.
+  const home = join(env.HOME ?? homedir(), '.kube', 'config')
   if (isReadable(home)) return withContext(loadFiles([home]), source)
   throw new Error(`no cluster to talk to: there is no --kubeconfig, no KUBECONFIG, no service account and no ${home}`)
 }

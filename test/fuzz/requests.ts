@@ -101,7 +101,7 @@ function scalar(random: Random): string {
 }
 
 function numbers(random: Random, length: number): string {
-  return `[${Array.from({ length }, () => (random.chance(0.03) ? scalar(random) : String(random.next())))}]`
+  return `[${Array.from({ length }, () => (random.chance(0.03) ? scalar(random) : String(random.next()))).join()}]`
 }
 
 function tensor(random: Random): string {
@@ -120,8 +120,8 @@ function tensor(random: Random): string {
 function json(random: Random): string {
   return random.pick([
     () => `{"features":${numbers(random, random.pick([20, 20, 20, 0, 19, 21]))}}`,
-    () => `{"instances":[${Array.from({ length: random.below(5) }, () => numbers(random, 20))}]}`,
-    () => `{"inputs":[${Array.from({ length: random.below(3) }, () => tensor(random))}]}`,
+    () => `{"instances":[${Array.from({ length: random.below(5) }, () => numbers(random, 20)).join()}]}`,
+    () => `{"inputs":[${Array.from({ length: random.below(3) }, () => tensor(random)).join()}]}`,
     () => `{"inputs":[${tensor(random)}],"outputs":[{"name":${scalar(random)}}],"id":${scalar(random)}}`,
     () => `{"id":${scalar(random)},"label":${scalar(random)},"prediction":${scalar(random)}}`,
     () => `{"${random.pick(NAMES)}":${scalar(random)},"${random.pick(NAMES)}":${scalar(random)}}`,

@@ -14,6 +14,8 @@ const ALIVE = `http://${HOST}:${PORT}`
 /** A client that has sent all that it wants waits for so long. */
 const PATIENCE_MS = 400
 const CONNECTIONS = 64
+/** Findings after which it is not worth going on. */
+const MANY = 10
 /** Resident memory may differ by so much between a warm server and one that has been attacked. */
 const MEMORY_SLACK_BYTES = 96 * 1024 * 1024
 
@@ -45,24 +47,20 @@ export async function fuzzServer({ requests, seed }: ServerFuzzOptions): Promise
   const findings: string[] = []
   try {
     await ready()
-    const random = new Random(seed)
     const statuses = new Map<string, number>()
-    const step = Math.max(1, Math.floor(requests / 10))
     let warmBytes = 0
-    for (let sent = 0; sent < requests && !exited;) {
-      const batch = Array.from({ length: Math.min(CONNECTIONS, requests - sent) }, () => attack(random))
+    const attacks = new Random(seed)
+    const report = progressOf(requests, (sent) => {
+      const bytes = residentBytes(program.pid)
+      if (warmBytes === 0) warmBytes = bytes
+      console.log(`  ${sent} of ${requests} requests, ${Math.round(bytes / 1_048_576)} MiB`)
+    })
+    for (let sent = 0; sent < requests && !exited && findings.length <= MANY;) {
+      const batch = Array.from({ length: Math.min(CONNECTIONS, requests - sent) }, () => attack(attacks))
       const answers = await Promise.all(batch.map(send))
-      for (const [index, heard] of answers.entries()) {
-        for (const [, status = ''] of heard.matchAll(/HTTP\/1\.1 (\d{3}) /g))
-          statuses.set(status, (statuses.get(status) ?? 0) + 1)
-        if (/HTTP\/1\.1 500 /.test(heard)) findings.push(`500 for ${shown(batch[index])}: ${heard.slice(-300)}`)
-      }
+      answers.forEach((heard, index) => findings.push(...faultsIn(heard, batch[index], statuses)))
       sent += batch.length
-      if (Math.floor(sent / step) > Math.floor((sent - batch.length) / step)) {
-        if (warmBytes === 0) warmBytes = residentBytes(program.pid)
-        console.log(`  ${sent} of ${requests} requests, ${Math.round(residentBytes(program.pid) / 1048576)} MiB`)
-      }
-      if (findings.length > 10) break
+      report(sent)
     }
     console.log(
       `  answers: ${[...statuses]
@@ -78,6 +76,22 @@ export async function fuzzServer({ requests, seed }: ServerFuzzOptions): Promise
   }
   if (said.includes('fault of the server')) findings.push(`the log tells of a fault: ${said.slice(-600)}`)
   return findings
+}
+
+/** Calls back each time that another tenth is done. */
+function progressOf(total: number, onTenth: (done: number) => void): (done: number) => void {
+  let tenths = 0
+  return (done) => {
+    const reached = Math.floor((done * 10) / total)
+    if (reached > tenths) onTenth(done)
+    tenths = reached
+  }
+}
+
+function faultsIn(heard: string, asked: Attack | undefined, statuses: Map<string, number>): string[] {
+  for (const [, status = ''] of heard.matchAll(/HTTP\/1\.1 (\d{3}) /g))
+    statuses.set(status, (statuses.get(status) ?? 0) + 1)
+  return /HTTP\/1\.1 500 /.test(heard) ? [`500 for ${shown(asked)}: ${heard.slice(-300)}`] : []
 }
 
 async function aftermath(warmBytes: number, pid: number | undefined): Promise<string[]> {
