@@ -105,6 +105,7 @@ describe('a bad row is told by its field', () => {
     ['forest20', [1e39, ...twenty.slice(1)], 'features[0] must be a number that fits 32-bit floating point, got 1e+39'],
     ['integers', [1, 2.5, 3], 'features[1] must be an integer from -9007199254740991 to 9007199254740991, got 2.5'],
     ['columns', [1, 2, 3, 4], 'features[3] (city) must be a string, got 4'],
+    ['columns', [1, 2, 3, 'Oslo\0tail'], 'features[3] (city) must be a string without the character U+0000'],
     ['columns', [1, 2, true, 'Oslo'], 'features[2] (visits) must be a finite number, got true'],
     ['any_width', [], 'features must have at least 1 value, got 0'],
     ['any_width', [1, 'x'], 'features[1] must be a finite number, got "x"'],

@@ -142,7 +142,7 @@ const MAX_FLOAT32 = 3.4028235677973366e38
 
 /** What a feature of this datatype has to be, when `value` is not. */
 function wantedValue(datatype: Datatype, value: unknown): string | undefined {
-  if (datatype === 'BYTES') return typeof value === 'string' ? undefined : 'a string'
+  if (datatype === 'BYTES') return wantedText(value)
   if (datatype === 'BOOL') {
     return typeof value === 'boolean' || value === 0 || value === 1 ? undefined : 'true or false'
   }
@@ -151,6 +151,12 @@ function wantedValue(datatype: Datatype, value: unknown): string | undefined {
   if (range === undefined) return fitsFloat(datatype, value) ? undefined : 'a number that fits 32-bit floating point'
   const isFitting = Number.isInteger(value) && value >= range.min && value <= range.max
   return isFitting ? undefined : `an integer from ${range.min} to ${range.max}`
+}
+
+/** ONNX Runtime's binding would cut a text at U+0000 without a word. */
+function wantedText(value: unknown): string | undefined {
+  if (typeof value !== 'string') return 'a string'
+  return value.includes('\0') ? 'a string without the character U+0000' : undefined
 }
 
 function fitsFloat(datatype: Datatype, value: number): boolean {

@@ -35,7 +35,7 @@ export class InferenceService {
 
   /** Never rejects. */
   answer(route: InferenceRoute, request: InferenceRequest): Promise<Answer> {
-    const answerOurselves = () => this.#answerOurselves(route, request)
+    const answerOurselves = (asked: InferenceRequest) => this.#answerOurselves(route, asked)
     const { traffic } = this.#options
     return route.isPinned ? traffic.answerPinned(request, answerOurselves) : traffic.answer(request, answerOurselves)
   }

@@ -50,14 +50,18 @@ export function serveModel(
   const tensorModel = new TensorModel(engine, model, batching.maxRows > 1)
   const tensors = new Batcher<TensorJob, Tensors>({
     ...batching,
+    maxRows: () => (tensorModel.mayStack ? batching.maxRows : 1),
     rowsOf: (job) => tensorModel.rowsOf(job),
     compute: (jobs) => tensorModel.run(jobs),
     onBatch,
   })
   const countClasses = signature.kind === 'tabular' && signature.task === 'classification'
   const rowModel = signature.kind === 'tabular' ? new RowModel(engine, signature) : undefined
+  // A model of one row a run is asked request by request, so that nobody waits for a whole batch of them.
+  const maxRows = signature.kind === 'tabular' && signature.maxRows === 1 ? 1 : batching.maxRows
   const rows = new Batcher<Rows, Prediction[]>({
     ...batching,
+    maxRows: () => maxRows,
     rowsOf: (rows) => rows.length,
     compute: async (requests) => (await rowModel?.predict(requests)) ?? [],
     onBatch,

@@ -150,6 +150,7 @@ function httpServerOf({ options, instance, state, metrics, monitor, traffic }: H
     }),
     maxBodyBytes,
     isClosing,
+    onInternalError,
   })
   return createHttpServer(listener, maxBodyBytes, options.limits)
 }

@@ -9,7 +9,7 @@ import { modelFailed } from './model-failed.ts'
 
 export interface BatcherOptions<Work, Result> {
   /** Rows in one batch. A job of more rows is a batch of its own; jobs are never divided. */
-  readonly maxRows: number
+  readonly maxRows: () => number
   /** How long the first job of a batch may wait for others, in milliseconds. 0: only for the turn of the event loop. */
   readonly maxDelayMs: number
   /** Rows that may wait. A job is always accepted when none waits. */
@@ -41,6 +41,7 @@ export class Batcher<Work, Result> {
   #computing = false
   #turn: NodeJS.Immediate | undefined
   #delay: NodeJS.Timeout | undefined
+  #expiry: NodeJS.Timeout | undefined
 
   constructor(options: BatcherOptions<Work, Result>) {
     this.#options = options
@@ -60,12 +61,13 @@ export class Batcher<Work, Result> {
       this.#queue.push({ work, rows, since: performance.now(), resolve, reject })
       this.#queuedRows += rows
       this.#schedule()
+      this.#watchOldest()
     })
   }
 
   #schedule(): void {
     if (this.#computing || this.#turn !== undefined || this.#queue.length === 0) return
-    if (this.#options.maxDelayMs === 0 || this.#queuedRows >= this.#options.maxRows) {
+    if (this.#options.maxDelayMs === 0 || this.#queuedRows >= this.#options.maxRows()) {
       clearTimeout(this.#delay)
       this.#delay = undefined
       this.#turn = setImmediate(() => {
@@ -85,19 +87,49 @@ export class Batcher<Work, Result> {
     const batch = this.#takeBatch()
     if (batch.length > 0) {
       this.#computing = true
+      this.#watchOldest()
       await this.#compute(batch)
       this.#computing = false
     }
     this.#schedule()
   }
 
+  /** Whoever waits too long is told in time, however long the model takes over the batch before. */
+  #watchOldest(): void {
+    const [oldest] = this.#queue
+    if (oldest === undefined || this.#expiry !== undefined || !this.#computing) return
+    const leftMs = oldest.since + this.#options.deadlineMs - performance.now()
+    this.#expiry = setTimeout(
+      () => {
+        this.#expiry = undefined
+        this.#rejectExpired()
+        this.#watchOldest()
+      },
+      Math.max(1, leftMs + 1),
+    )
+    this.#expiry.unref()
+  }
+
+  /** The queue is in order of arrival. */
+  #rejectExpired(): void {
+    const tooOld = performance.now() - this.#options.deadlineMs
+    const kept = this.#queue.findIndex((job) => job.since >= tooOld)
+    const expired = kept === -1 ? this.#queue : this.#queue.slice(0, kept)
+    this.#queue = kept === -1 ? [] : this.#queue.slice(kept)
+    for (const job of expired) {
+      this.#queuedRows -= job.rows
+      job.reject(deadlineExceeded(this.#options.deadlineMs))
+    }
+  }
+
   #takeBatch(): Job<Work, Result>[] {
     const tooOld = performance.now() - this.#options.deadlineMs
     const batch: Job<Work, Result>[] = []
+    const maxRows = this.#options.maxRows()
     let rows = 0
     let taken = 0
     for (const job of this.#queue) {
-      if (batch.length > 0 && rows + job.rows > this.#options.maxRows) break
+      if (batch.length > 0 && rows + job.rows > maxRows) break
       taken += 1
       this.#queuedRows -= job.rows
       if (job.since < tooOld) {

@@ -94,4 +94,29 @@ describe('tensors of several requests', () => {
     await liar.run([job([row(1)]), job([row(2)])])
     expect(runs).toEqual([2, 1, 1, 1, 1])
   })
+
+  test('whose inputs have different numbers of rows never touch another request', async () => {
+    const opened = await open('columns')
+    const { model, runs } = counting(opened)
+    const feedsWith = (rowsOf: (index: number) => number): TensorJob => ({
+      feeds: Object.fromEntries(
+        opened.facts.contract.inputs.map(({ name, datatype }, index) => {
+          const rows = rowsOf(index)
+          const data =
+            datatype === 'BYTES'
+              ? Array.from({ length: rows }, () => 'Oslo')
+              : datatype === 'INT64'
+                ? new BigInt64Array(rows)
+                : new Float32Array(rows)
+          return [name, { datatype, shape: [rows, 1], data } as TensorJob['feeds'][string]]
+        }),
+      ),
+    })
+    const good = feedsWith(() => 1)
+    const alone = await opened.engine.run(good.feeds)
+    const bad = [feedsWith((index) => (index === 0 ? 1 : 2)), feedsWith((index) => (index === 0 ? 2 : 1))]
+    await expect(model.run([bad[0] as TensorJob, good, bad[1] as TensorJob])).rejects.toThrow()
+    expect(runs.every((rows) => rows <= 2)).toBe(true)
+    expect(await model.run([good, good])).toEqual([alone, alone])
+  })
 })

@@ -21,6 +21,11 @@ export class TensorModel {
     this.#mayStack = rows && rowsAreIndependent && signature.kind === 'tabular' && signature.maxRows !== 1
   }
 
+  /** False for a model that is to be asked for one request at a time. */
+  get mayStack(): boolean {
+    return this.#mayStack
+  }
+
   rowsOf({ feeds }: TensorJob): number {
     const [first] = Object.values(feeds)
     return this.#mayStack ? (first?.shape[0] ?? 1) : 1
@@ -30,11 +35,19 @@ export class TensorModel {
   async run(jobs: readonly TensorJob[]): Promise<Tensors[]> {
     if (jobs.length === 1 || !this.#mayStack) return inTurn(jobs, (job) => this.#alone(job))
     const results: Tensors[] = []
-    for (const indexes of Map.groupBy(jobs.keys(), (index) => kindOf(jobs[index] as TensorJob)).values()) {
+    for (const indexes of Map.groupBy(jobs.keys(), (index) => this.#kindOf(jobs, index)).values()) {
       const found = await this.#together(indexes.map((index) => jobs[index] as TensorJob))
       indexes.forEach((index, position) => (results[index] = found[position] as Tensors))
     }
     return results
+  }
+
+  /** Law: what does not have one number of rows stands alone, or its rows would be somebody else's. */
+  #kindOf(jobs: readonly TensorJob[], index: number): string {
+    const job = jobs[index] as TensorJob
+    const rows = this.rowsOf(job)
+    const isWhole = Object.values(job.feeds).every(({ shape }) => shape[0] === rows)
+    return isWhole ? kindOf(job) : `alone ${index}`
   }
 
   async #alone({ feeds, outputs }: TensorJob): Promise<Tensors> {

@@ -19,6 +19,8 @@ export interface ListenerOptions {
   /** Everything that is no inference. */
   readonly rest: RequestListener
   readonly maxBodyBytes: number
+  /** Told of failures that no request should be able to cause; the process must outlive them. */
+  readonly onInternalError: (error: unknown) => void
   /** Whether answers are to end their connections, now. */
   readonly isClosing: () => boolean
 }
@@ -40,7 +42,7 @@ function infer(
   route: InferenceRoute,
   request: IncomingMessage,
   response: ServerResponse,
-  { service, maxBodyBytes, isClosing }: ListenerOptions,
+  { service, maxBodyBytes, isClosing, onInternalError }: ListenerOptions,
 ): void {
   readBody(request, maxBodyBytes, (body) => {
     const receivedAt = performance.now()
@@ -53,6 +55,10 @@ function infer(
     void service
       .answer(route, { url, headers, rawHeaders, body: body.bytes, receivedAt })
       .then((answer) => send(response, answer, isClosing()))
+      .catch((error: unknown) => {
+        onInternalError(error)
+        response.destroy()
+      })
   })
 }
 

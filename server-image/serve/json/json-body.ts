@@ -9,6 +9,8 @@ export const MAX_DEPTH = 32
 /** Only text with such a run of digits can hold an integer beyond 2^53. */
 const MANY_DIGITS = /\d{16}/
 const INTEGER = /^-?\d+$/
+/** The longest 64-bit integers; longer ones fit no datatype, and take long to read. */
+const MAX_EXACT_CHARACTERS = 20
 
 /** @throws ApiError `invalid_json` with the position of the fault */
 export function parseJson(body: Buffer): unknown {
@@ -51,7 +53,8 @@ function faultOf(text: string): string {
 function exactIntegers(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
   if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
   const source = context?.source
-  return source !== undefined && INTEGER.test(source) ? BigInt(source) : value
+  const isExact = source !== undefined && source.length <= MAX_EXACT_CHARACTERS && INTEGER.test(source)
+  return isExact ? BigInt(source) : value
 }
 
 const QUOTE = 0x22

@@ -5,7 +5,7 @@ import { isOk } from '../answer.ts'
 import type { InferenceRequest } from '../inference.ts'
 import { Breaker } from './breaker.ts'
 import type { Pace } from './pace.ts'
-import { Peer, type PeerAnswer } from './peer.ts'
+import { Peer, PeerFailure, TooSlow, type PeerAnswer } from './peer.ts'
 import type { RelayResult } from './traffic.ts'
 
 export interface PeerLinkOptions {
@@ -18,7 +18,7 @@ export type PeerOutcome =
   | { readonly kind: 'ok'; readonly answer: PeerAnswer }
   /** Another revision answered: good enough for the user, but no evidence. */
   | { readonly kind: 'foreign'; readonly answer: PeerAnswer }
-  | { readonly kind: 'failed'; readonly why: string }
+  | { readonly kind: 'failed'; readonly why: string; readonly isTooSlow?: boolean }
 
 export class PeerLink {
   readonly breaker = new Breaker()
@@ -47,7 +47,8 @@ export class PeerLink {
       answer = await this.#peer.ask(request, planId, this.#options.pace.budgetMs)
     } catch (error) {
       this.breaker.failed(performance.now())
-      return { kind: 'failed', why: error instanceof Error ? error.message : String(error) }
+      const isTooSlow = error instanceof PeerFailure && error.cause instanceof TooSlow
+      return { kind: 'failed', why: error instanceof Error ? error.message : String(error), isTooSlow }
     }
     this.breaker.answered()
     return this.#judge(answer)
@@ -80,11 +81,16 @@ function isSibling(revision: string, other: string): boolean {
   return /^-[0-9a-f]{10}$/.test(revision.slice(-11)) && revision.slice(0, -11) === other.slice(0, -11)
 }
 
-/** The message of a JSON error, whichever route worded it. */
+/** An error's words are short; anything longer is none, and not worth reading. */
+const MAX_ERROR_BYTES = 64 * 1024
+
+/** The message of a JSON error, whichever route worded it. A peer is not to be trusted: whatever it says, this is a string. */
 function reasonIn({ body }: PeerAnswer): string {
+  if (Buffer.byteLength(body) > MAX_ERROR_BYTES) return ''
   try {
-    const { error } = JSON.parse(String(body)) as { error?: string | { message?: string } }
-    return (typeof error === 'string' ? error : error?.message) ?? ''
+    const { error } = JSON.parse(String(body)) as { error?: unknown }
+    const message = typeof error === 'string' ? error : (error as { message?: unknown } | null | undefined)?.message
+    return typeof message === 'string' ? message.slice(0, 500) : ''
   } catch {
     return ''
   }

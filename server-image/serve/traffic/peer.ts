@@ -14,6 +14,9 @@ export interface PeerAnswer extends Answer {
 /** The peer is dead, too slow, or speaks no HTTP: what the breaker is for. */
 export class PeerFailure extends Error {}
 
+/** Cause of a failure: it did not answer within its budget. */
+export class TooSlow extends Error {}
+
 /**
  * Shorter than the time that a draining server leaves idle connections open, so that it is always the asking side that closes
  * them and no request meets a closing connection.
@@ -109,7 +112,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#resolve = resolve
     this.#reject = reject
     const tooSlow = () => {
-      const failure = new Error(`no answer within ${Math.round(budgetMs)} ms`)
+      const failure = new TooSlow(`no answer within ${Math.round(budgetMs)} ms`)
       this.fail(failure)
       this.#controller?.abort(failure)
     }

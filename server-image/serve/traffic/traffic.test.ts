@@ -263,6 +263,43 @@ describe('a bad peer', () => {
     expect(countsOf(subject.answers()['m-00000000bb'])).toEqual({ ...none, ...counts })
   })
 
+  test.each([
+    ['an object for a message', '{"error":{"message":{"toString":1}}}'],
+    ['null', '{"error":null}'],
+    ['a number', '5'],
+    ['too much', `{"error":"${'x'.repeat(100_000)}"}`],
+  ])('whose error is %s harms nobody', async (_title, body) => {
+    const subject = traffic()
+    subject.follow(
+      plan(await peer((_request, response) => void response.writeHead(500, { [REVISION_HEADER]: 'next' }).end(body))),
+    )
+    expect((await ask(subject)).body).toBe('from us')
+    expect(countsOf(subject.answers()['next'])).toEqual({ ...none, error: 1 })
+  })
+
+  test('that is as slow as we are is not blamed, and gets more time from then on', async () => {
+    const subject = traffic(100)
+    subject.follow(plan(await peer((_request, response) => void setTimeout(() => goodAnswer(response), 150))))
+    for (let sent = 0; sent < 3; sent += 1) {
+      const slow = async () => ({ ...own, durationMs: 150 })
+      await subject.answer(request(), slow)
+    }
+    const { ok, error, skipped } = countsOf(subject.answers()['next'])
+    expect([ok, error, skipped]).toEqual([2, 0, 1])
+  })
+
+  test('that makes us wait is not taken for our own slowness', async () => {
+    const subject = traffic(100)
+    subject.follow(plan(await peer(() => undefined)))
+    const asked = performance.now()
+    let receivedAt = 0
+    await subject.answer(request(), async (again) => {
+      receivedAt = again.receivedAt
+      return own
+    })
+    expect(receivedAt - asked).toBeGreaterThan(90)
+  })
+
   test('that is dead is asked five times, then left alone until a probe is answered', async () => {
     const address = await peer()
     const subject = traffic()

@@ -113,24 +113,70 @@ export class Traffic {
   }
 
   /** For a request that asks for this very version: it counts as a direct one, but nobody else may answer it. */
-  async answerPinned(request: InferenceRequest, answerOurselves: () => Promise<Answer>): Promise<Answer> {
+  async answerPinned(
+    request: InferenceRequest,
+    answerOurselves: (request: InferenceRequest) => Promise<Answer>,
+  ): Promise<Answer> {
     if (request.headers[RELAYED_HEADER] !== undefined) return this.answer(request, answerOurselves)
     this.#directRequests += 1
-    return this.#counted(this.#plan, await answerOurselves())
+    return this.#counted(this.#plan, await answerOurselves(request))
   }
 
   /** @param answerOurselves computes this revision's answer; never rejects */
-  async answer(request: InferenceRequest, answerOurselves: () => Promise<Answer>): Promise<Answer> {
+  async answer(
+    request: InferenceRequest,
+    answerOurselves: (request: InferenceRequest) => Promise<Answer>,
+  ): Promise<Answer> {
     if (request.headers[RELAYED_HEADER] !== undefined) {
       this.#relayedIn += 1
-      return answerOurselves()
+      return answerOurselves(request)
     }
     this.#directRequests += 1
     const plan = this.#plan
-    if (plan.peer === undefined || this.#standsAlone) return this.#counted(plan, await answerOurselves())
-    if (isForPeer(plan, request)) return relay(plan, plan.peer, request, answerOurselves)
-    const answer = this.#counted(plan, await answerOurselves())
+    if (plan.peer === undefined || this.#standsAlone) return this.#counted(plan, await answerOurselves(request))
+    if (isForPeer(plan, request)) return this.#relay(plan, plan.peer, request, answerOurselves)
+    const answer = this.#counted(plan, await answerOurselves(request))
     if (plan.shadowSplit.take()) plan.peer.shadow.copy(request, answer, plan.file.id)
+    return answer
+  }
+
+  async #relay(
+    plan: PlanInForce,
+    { link, tally }: NonNullable<PlanInForce['peer']>,
+    request: InferenceRequest,
+    answerOurselves: (request: InferenceRequest) => Promise<Answer>,
+  ): Promise<Answer> {
+    const inItsPlace = async () => {
+      // From here on it is our own time: the peer's is not to be taken for it.
+      const answer = await answerOurselves({ ...request, receivedAt: performance.now() })
+      if (isOk(answer)) this.#pace.answered(answer.durationMs)
+      return answer
+    }
+    const permission = link.breaker.ask(performance.now())
+    if (permission !== 'send') {
+      tally.skipped += 1
+      link.count('skipped')
+      if (permission === 'skip-and-probe') link.probe(request, plan.file.id)
+      return inItsPlace()
+    }
+    const { budgetMs } = this.#pace
+    const outcome = await link.ask(request, plan.file.id)
+    if (outcome.kind === 'ok') {
+      tally.ok(outcome.answer.durationMs)
+      link.count('ok')
+      return outcome.answer
+    }
+    if (outcome.kind === 'foreign') {
+      tally.foreign += 1
+      link.count('foreign')
+      return isOk(outcome.answer) ? outcome.answer : inItsPlace()
+    }
+    const answer = await inItsPlace()
+    const result = blameOf(outcome, answer, budgetMs)
+    if (result === 'error') tally.error(outcome.why)
+    else if (result === 'rejected') tally.rejected += 1
+    else tally.skipped += 1
+    link.count(result)
     return answer
   }
 
@@ -172,33 +218,15 @@ function counted(tally: Tally, answer: Answer): Answer {
   return answer
 }
 
-async function relay(
-  plan: PlanInForce,
-  { link, tally }: NonNullable<PlanInForce['peer']>,
-  request: InferenceRequest,
-  answerOurselves: () => Promise<Answer>,
-): Promise<Answer> {
-  const permission = link.breaker.ask(performance.now())
-  if (permission !== 'send') {
-    tally.skipped += 1
-    link.count('skipped')
-    if (permission === 'skip-and-probe') link.probe(request, plan.file.id)
-    return answerOurselves()
-  }
-  const outcome = await link.ask(request, plan.file.id)
-  if (outcome.kind === 'ok') {
-    tally.ok(outcome.answer.durationMs)
-    link.count('ok')
-    return outcome.answer
-  }
-  if (outcome.kind === 'foreign') {
-    tally.foreign += 1
-    link.count('foreign')
-    return isOk(outcome.answer) ? outcome.answer : answerOurselves()
-  }
-  const answer = await answerOurselves()
-  if (isOk(answer)) tally.error(outcome.why)
-  else tally.rejected += 1
-  link.count(isOk(answer) ? 'error' : 'rejected')
-  return answer
+/** So many times quicker than the budget we must be ourselves, for a peer that is too slow to be blamed. */
+const CLEARLY_QUICKER = 3
+
+/** Law: a request that we refuse as well, or that takes us nearly as long, says nothing against the peer. */
+function blameOf(
+  { isTooSlow = false }: { readonly isTooSlow?: boolean },
+  own: Answer,
+  budgetMs: number,
+): 'error' | 'rejected' | 'skipped' {
+  if (!isOk(own)) return 'rejected'
+  return isTooSlow && own.durationMs * CLEARLY_QUICKER > budgetMs ? 'skipped' : 'error'
 }

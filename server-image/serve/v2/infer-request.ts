@@ -19,6 +19,8 @@ type Members = Readonly<Record<string, unknown>>
 export interface InferLimits {
   /** Of a batch dimension. */
   readonly maxRows: number
+  /** True for a model of rows: all of its inputs must have the same number of them. */
+  readonly sameRows: boolean
 }
 
 /**
@@ -29,14 +31,14 @@ export function readInferRequest(
   body: unknown,
   binary: Buffer | undefined,
   contract: ModelContract,
-  { maxRows }: InferLimits,
+  limits: InferLimits,
 ): InferRequest {
   const request = membersOf(body, '', ['id', 'parameters', 'inputs', 'outputs'])
   const { id } = request
   if (id !== undefined && typeof id !== 'string') throw invalid('id', 'id must be a string.')
   const allBinary = flagIn(parametersOf(request, ''), 'binary_data_output', 'parameters') ?? false
   const behind = new BinaryInput(binary ?? Buffer.alloc(0))
-  const feeds = readInputs(request['inputs'], contract.inputs, { maxRows, behind })
+  const feeds = readInputs(request['inputs'], contract.inputs, { ...limits, behind })
   behind.end()
   const outputs = readOutputs(request['outputs'], contract.outputs, allBinary)
   return {
@@ -70,7 +72,17 @@ function readInputs(inputs: unknown, wanted: readonly TensorContract[], options:
   if (missing !== undefined) {
     throw new ApiError('invalid_input', `Input ${missing.name} is missing in inputs.`, { field: 'inputs' })
   }
+  if (options.sameRows) checkSameRows(feeds)
   return feeds
+}
+
+function checkSameRows(feeds: Tensors): void {
+  const counts = Object.entries(feeds).map(([name, { shape }]) => ({ name, rows: shape[0] ?? 1 }))
+  const [first] = counts
+  const other = counts.find(({ rows }) => rows !== first?.rows)
+  if (first === undefined || other === undefined) return
+  const problem = `inputs must have the same number of rows: ${first.name} has ${first.rows}, ${other.name} has ${other.rows}.`
+  throw new ApiError('invalid_input', problem, { field: 'inputs' })
 }
 
 function readTensor(

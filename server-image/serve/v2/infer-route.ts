@@ -23,7 +23,10 @@ export function inferRoute({ modelName, modelVersion, maxInstances }: InferRoute
     async answer({ headers, body }, served, answerId) {
       const { json, binary } = splitBody(headers, body)
       if (binary === undefined) checkJsonType(headers)
-      const request = readInferRequest(parseJsonExactly(json), binary, served.contract, { maxRows: maxInstances })
+      const request = readInferRequest(parseJsonExactly(json), binary, served.contract, {
+        maxRows: maxInstances,
+        sameRows: served.signature.kind === 'tabular',
+      })
       const outputs = await served.infer(request, answerId)
       return answerBody(model, request, outputs)
     },

@@ -129,7 +129,7 @@ function invalid(field: string, message: string): ApiError {
 }
 
 function shown(value: unknown): string {
-  if (typeof value === 'bigint' || typeof value === 'number') return String(value)
+  if (typeof value === 'bigint') return String(value).slice(0, 40)
   const json = JSON.stringify(value) as string | undefined
   return json === undefined ? 'nothing' : json.length > 40 ? `${json.slice(0, 40)}…` : json
 }

@@ -49,6 +49,25 @@ describe('metadata', () => {
   })
 })
 
+test('inputs with different numbers of rows are the client’s fault, and said so', async () => {
+  const columns = await startTestServer('columns')
+  try {
+    const { json } = await get(`${columns.url}/v2/models/m`)
+    const { inputs } = json as { inputs: { name: string; datatype: string }[] }
+    const body = {
+      inputs: inputs.map(({ name, datatype }, index) => {
+        const rows = index === 0 ? 1 : 2
+        const data = Array.from({ length: rows }, () => (datatype === 'BYTES' ? 'Oslo' : 1))
+        return { name, datatype, shape: [rows, 1], data }
+      }),
+    }
+    const reply = await post(`${columns.url}/v2/models/m/infer`, body)
+    expect([reply.status, (reply.json as { field: string }).field]).toEqual([422, 'inputs'])
+  } finally {
+    await columns.close()
+  }
+})
+
 describe('infer', () => {
   /** Extremes of every datatype, as they are written in JSON: each must come back with all its digits. */
   const extremes: [string, string, string][] = [
