@@ -9,6 +9,8 @@ import { withoutConnectionHeaders } from './forwarding.ts'
 export interface PeerAnswer extends Answer {
   /** The revision that it says it comes from; undefined when no Penstock server gave it. */
   readonly revision: string | undefined
+  /** Why it had to be asked twice; a peer that dies of a request must not look well because another of its pods did not. */
+  readonly lost?: string
 }
 
 /** The peer is dead, too slow, or speaks no HTTP: what the breaker is for. */
@@ -61,7 +63,7 @@ export class Peer {
       const isLost =
         error instanceof PeerFailure && CONNECTION_LOST.has((error.cause as NodeJS.ErrnoException | undefined)?.code)
       if (!isLost || performance.now() >= limit.deadline) throw error
-      return this.#exchange(request, planId, limit)
+      return { ...(await this.#exchange(request, planId, limit)), lost: error.message }
     }
   }
 

@@ -162,8 +162,10 @@ export class Traffic {
     const { budgetMs } = this.#pace
     const outcome = await link.ask(request, plan.file.id)
     if (outcome.kind === 'ok') {
-      tally.ok(outcome.answer.durationMs)
-      link.count('ok')
+      const { lost, durationMs } = outcome.answer
+      if (lost === undefined) tally.ok(durationMs)
+      else tally.error(`${lost}; answered when it was asked again`)
+      link.count(lost === undefined ? 'ok' : 'error')
       return outcome.answer
     }
     if (outcome.kind === 'foreign') {
