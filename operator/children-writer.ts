@@ -6,7 +6,7 @@ import type { ApplyProblem } from './core/observation.ts'
 import { OWNED_KINDS, OWNED_RESOURCES, type Caches, type OwnedKind, type OwnedObject } from './caches.ts'
 import type { Applier } from './kube/apply.ts'
 import type { Client } from './kube/client.ts'
-import { ApiError, isAlreadyExists, isNotFound } from './kube/errors.ts'
+import { ApiError, isAlreadyExists, isNotFound, unlessNotFound } from './kube/errors.ts'
 import { controllerOf, ownershipConflict, type OwnershipConflict } from './kube/ownership.ts'
 import type { KubeObject as LiveObject, Resource } from './kube/resource.ts'
 import { DEPLOYMENT, POD } from './kube/resources.ts'
@@ -109,12 +109,7 @@ async function liveObject(
     (each) => each.metadata?.name === name,
   )
   if (cached !== undefined) return cached
-  try {
-    return await client.get(resource, { namespace, name })
-  } catch (error) {
-    if (isNotFound(error)) return undefined
-    throw error
-  }
+  return unlessNotFound(client.get(resource, { namespace, name }))
 }
 
 async function create(object: KubeObject, resource: AnyResource, client: Client): Promise<undefined> {
@@ -160,15 +155,12 @@ function surplus(owner: ModelDeployment, children: readonly Child[], caches: Cac
   )
   return OWNED_KINDS.flatMap((kind) => {
     const objects = caches.owned(kind, owner.metadata) as readonly LiveObject[]
-    return objects.flatMap(({ metadata }) => {
-      const ours = metadata?.ownerReferences?.some(
-        (reference) => reference.controller === true && reference.uid === owner.metadata.uid,
-      )
+    return objects.flatMap((object) => {
+      const { metadata } = object
+      const ours = controllerOf(object)?.uid === owner.metadata.uid
       const name = metadata?.name ?? ''
       const leaving = metadata?.deletionTimestamp !== undefined
-      return ours === true && !leaving && !wanted.has(`${kind} ${name}`)
-        ? [{ kind, name, uid: metadata?.uid ?? '' }]
-        : []
+      return ours && !leaving && !wanted.has(`${kind} ${name}`) ? [{ kind, name, uid: metadata?.uid ?? '' }] : []
     })
   })
 }

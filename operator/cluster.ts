@@ -2,9 +2,9 @@ import { GROUP, KIND, VERSION, type ModelDeployment, type ModelDeploymentStatus 
 import { MODEL_DEPLOYMENT, type Caches } from './caches.ts'
 import type { ChildrenWriter } from './children-writer.ts'
 import type { Client } from './kube/client.ts'
-import { isConflict, isNotFound } from './kube/errors.ts'
+import { isConflict, isNotFound, unlessNotFound } from './kube/errors.ts'
 import type { EventRecorder } from './kube/events.ts'
-import type { Cluster, CommitResult, Key } from './reconcile.ts'
+import type { Cluster, CommitResult } from './reconcile.ts'
 
 export interface ClusterOptions {
   readonly client: Client
@@ -17,7 +17,7 @@ export interface ClusterOptions {
 export function createCluster({ client, caches, writer, recorder }: ClusterOptions): Cluster {
   return {
     modelDeployment: (key) => caches.modelDeployment(key),
-    freshModelDeployment: (key) => freshModelDeployment(client, key),
+    freshModelDeployment: (key) => unlessNotFound(client.get(MODEL_DEPLOYMENT, key)),
     childrenOf: ({ metadata }) => ({
       deployments: caches.owned('Deployment', metadata),
       services: caches.owned('Service', metadata),
@@ -35,15 +35,6 @@ export function createCluster({ client, caches, writer, recorder }: ClusterOptio
         recorder.record(regarding, { type, reason, action, note: message })
       }
     },
-  }
-}
-
-async function freshModelDeployment(client: Client, key: Key): Promise<ModelDeployment | undefined> {
-  try {
-    return await client.get(MODEL_DEPLOYMENT, key)
-  } catch (error) {
-    if (isNotFound(error)) return undefined
-    throw error
   }
 }
 

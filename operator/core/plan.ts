@@ -19,7 +19,7 @@ import { RETIRING_LOOK_INTERVAL_MS, advance, retire } from './rollout/advance.ts
 import { lingeringPeers, withPeers } from './rollout/peers.ts'
 import { rollBack } from './rollout/transitions.ts'
 import { holdEndsAt } from './rollout/shifting.ts'
-import { versionOf, type Situation } from './rollout/situation.ts'
+import { sourceInStatus, versionOf, type Situation } from './rollout/situation.ts'
 import { specProblems, type SpecProblem } from './spec-problems.ts'
 import { candidateOf, type State } from './state.ts'
 import { decodeState, encodeState } from './status-codec.ts'
@@ -135,12 +135,6 @@ function revisionStatus(revision: RevisionName, seen: Observation): NonNullable<
     readyReplicas: readyPods(workload).length,
     ...(workload.desiredReplicas !== undefined && { desiredReplicas: workload.desiredReplicas }),
   }
-}
-
-/** What status knew of a revision whose record is gone. */
-function sourceInStatus(revision: RevisionName, seen: Observation): { uri: string; sha256: string } | undefined {
-  const { uri, sha256, revision: known } = seen.resource.status?.stable ?? {}
-  return known === revision && uri !== undefined && sha256 !== undefined ? { uri, sha256 } : undefined
 }
 
 function nextLook(state: State, situation: Situation, mayStart: boolean): number | undefined {

@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { CallOptions, Client } from './client.ts'
-import { isNotFound } from './errors.ts'
+import { unlessNotFound } from './errors.ts'
 import { differences, normalised, type Difference } from './difference.ts'
 import { appliedBy, type FieldSet } from './managed-fields.ts'
 import { ownershipConflict, type Owner, type OwnershipConflict } from './ownership.ts'
@@ -117,13 +117,8 @@ export function createApplier({ client, fieldManager, memory = 10_000 }: Applier
   }
 }
 
-async function existing<T extends KubeObject>(client: Client, wanted: Wanted<T>): Promise<T | undefined> {
-  try {
-    return await client.get(wanted.resource, nameOf(wanted.desired), boundsOf(wanted))
-  } catch (error) {
-    if (isNotFound(error)) return undefined
-    throw error
-  }
+function existing<T extends KubeObject>(client: Client, wanted: Wanted<T>): Promise<T | undefined> {
+  return unlessNotFound(client.get(wanted.resource, nameOf(wanted.desired), boundsOf(wanted)))
 }
 
 function boundsOf({ signal }: { readonly signal?: AbortSignal }): CallOptions {

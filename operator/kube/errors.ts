@@ -98,6 +98,16 @@ export function isNotFound(error: unknown): boolean {
   return error instanceof ApiError && error.code === 404
 }
 
+/** An answer, or undefined when what was asked for is not there. Rejects with every other error. */
+export async function unlessNotFound<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer
+  } catch (error) {
+    if (isNotFound(error)) return undefined
+    throw error
+  }
+}
+
 /** The object was changed since it was read. */
 export function isConflict(error: unknown): boolean {
   return error instanceof ApiError && error.code === 409 && error.reason === 'Conflict'

@@ -7,7 +7,7 @@
  */
 import type { Client } from './client.ts'
 import { microTime, pause, systemClock, type Clock } from './clock.ts'
-import { isConflict, isAlreadyExists, isNotFound } from './errors.ts'
+import { isConflict, isAlreadyExists, isNotFound, unlessNotFound } from './errors.ts'
 import { silentLog, type Log } from './log.ts'
 import type { KubeObject, ObjectName } from './resource.ts'
 import { LEASE, readAs } from './resources.ts'
@@ -183,14 +183,9 @@ class Candidate implements Election {
   }
 
   async #read(): Promise<LeaseObject | undefined> {
-    try {
-      const lease = await this.#settings.client.get(LEASES, this.#name, this.#bounds())
-      this.#observe(lease)
-      return lease
-    } catch (error) {
-      if (isNotFound(error)) return undefined
-      throw error
-    }
+    const lease = await unlessNotFound(this.#settings.client.get(LEASES, this.#name, this.#bounds()))
+    if (lease !== undefined) this.#observe(lease)
+    return lease
   }
 
   /** Notes when the record changed by our own clock: the holder's is never compared with ours. */

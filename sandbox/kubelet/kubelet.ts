@@ -9,7 +9,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Client } from '../../operator/kube/client.ts'
-import { isNotFound } from '../../operator/kube/errors.ts'
+import { unlessNotFound } from '../../operator/kube/errors.ts'
 import { silentLog } from '../../operator/kube/log.ts'
 import type { Log } from '../../operator/kube/log.ts'
 import { createReflector } from '../../operator/kube/reflector.ts'
@@ -205,14 +205,8 @@ function nameReflector<T extends KubeObject>(
 }
 
 function configSource(client: Client): ConfigSource {
-  const get = async <T extends KubeObject>(resource: Resource<T>, namespace: string, name: string) => {
-    try {
-      return await client.get(resource, { namespace, name })
-    } catch (error) {
-      if (isNotFound(error)) return undefined
-      throw error
-    }
-  }
+  const get = <T extends KubeObject>(resource: Resource<T>, namespace: string, name: string) =>
+    unlessNotFound(client.get(resource, { namespace, name }))
   return {
     configMap: (namespace, name) => get(CONFIG_MAPS, namespace, name),
     secret: (namespace, name) => get(SECRETS, namespace, name),

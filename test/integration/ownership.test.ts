@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
-import type { ModelDeploymentSpec, ModelDeploymentStatus } from '../../operator/api/resource.ts'
+import type { ModelDeploymentSpec } from '../../operator/api/resource.ts'
 import { MODEL_DEPLOYMENT } from '../../operator/caches.ts'
 import { revisionName } from '../../operator/core/revision.ts'
 import { CONTROLLER_REVISION, DEPLOYMENT, POD } from '../../operator/kube/resources.ts'
@@ -8,9 +8,9 @@ import {
   createPlace,
   eventually,
   exampleModel,
-  isReady,
   isStalled,
   NAMESPACE,
+  serves,
   type Place,
 } from './place.ts'
 
@@ -30,9 +30,6 @@ const spec = (version: 'v1' | 'v2' = 'v1'): ModelDeploymentSpec => ({
   service: { port: 8000 },
   rollout: { steps: [{ weight: 50, hold: '1s' }] },
 })
-
-const serves = (version: string) => (status: ModelDeploymentStatus) =>
-  status.stable?.version === version && isReady(status)
 
 const podsOf = async (name: string) =>
   (await place.client.list(POD, { namespace: NAMESPACE, labelSelector: `penstock.dev/modeldeployment=${name}` })).items

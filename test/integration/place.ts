@@ -67,6 +67,8 @@ export function conditionOf(status: ModelDeploymentStatus | undefined, type: str
 }
 
 export const isReady = (status: ModelDeploymentStatus) => conditionOf(status, 'Ready')?.status === 'True'
+export const serves = (version: string) => (status: ModelDeploymentStatus) =>
+  status.stable?.version === version && isReady(status)
 export const isStalled = (status: ModelDeploymentStatus) => conditionOf(status, 'Stalled')?.status === 'True'
 
 export async function eventually<T>(what: string, look: () => Promise<T | undefined>, seconds = 30): Promise<T> {

@@ -8,7 +8,7 @@ import { nameOf } from '../../operator/kube/resource.ts'
 import { ENDPOINT_SLICE, POD } from '../../operator/kube/resources.ts'
 import { startOperator, type Operator } from '../../operator/operator.ts'
 import type { Fault, RequestFacts } from '../../sandbox/apiserver/http/faults.ts'
-import { createPlace, eventually, exampleModel, isReady, NAMESPACE, SERVER_IMAGE, type Place } from './place.ts'
+import { createPlace, eventually, exampleModel, NAMESPACE, SERVER_IMAGE, serves, type Place } from './place.ts'
 
 jest.setTimeout(240_000)
 
@@ -33,9 +33,6 @@ const spec = (version: 'v1' | 'v2' | 'v4', hold = '1s'): ModelDeploymentSpec => 
     scaleDownDelay: '30s',
   },
 })
-
-const serves = (version: string) => (status: ModelDeploymentStatus) =>
-  status.stable?.version === version && isReady(status)
 
 /** Watches how many ready endpoints the Service of a ModelDeployment has, and remembers the fewest. */
 async function watchEndpoints(name: string) {

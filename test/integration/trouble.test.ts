@@ -14,6 +14,7 @@ import {
   isReady,
   NAMESPACE,
   SERVER_IMAGE,
+  serves,
   type Place,
 } from './place.ts'
 
@@ -37,8 +38,6 @@ const spec = (version: 'v1' | 'v2', overrides: Partial<ModelDeploymentSpec> = {}
   ...overrides,
 })
 
-const serves = (version: string) => (status: ModelDeploymentStatus) =>
-  status.stable?.version === version && isReady(status)
 const ofOperator = (request: RequestFacts) => request.userAgent.startsWith('penstock-operator')
 
 /** Park and Miller's generator: the same faults in every run. */

@@ -4,11 +4,9 @@
  * This process finds or builds the programs and enters the namespaces; `inside.ts` runs the tests there.
  */
 import { dirname, join } from 'node:path'
+import { CANNOT_RUN } from '../run-jest.ts'
 import { cacheDirectory, findBinaries } from './binaries.ts'
 import { runIsolated } from './namespaces.ts'
-
-/** Not failed, but not run either: this machine lacks something. The Automake convention for skipped tests. */
-const CANNOT_RUN = 77
 
 try {
   const binaries = await findBinaries({ say: (line) => console.error(line) })

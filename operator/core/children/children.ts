@@ -3,9 +3,9 @@ import { fixedReplicas } from '../policy.ts'
 import { workloadOf, type Observation, type PodSeen, type ResolveSeen } from '../observation.ts'
 import { revisionName, type RevisionName } from '../revision.ts'
 import type { Instant } from '../instant.ts'
-import { nudgeValue, unacknowledged } from '../rollout/acknowledgement.ts'
-import { lingeringPeers, podsBehind } from '../rollout/peers.ts'
-import { fullSize } from '../rollout/situation.ts'
+import { nudgeValue, podsBehind, unacknowledged } from '../rollout/acknowledgement.ts'
+import { lingeringPeers } from '../rollout/peers.ts'
+import { fullSize, sourceInStatus } from '../rollout/situation.ts'
 import type { KubeObject } from './object.ts'
 import { resolveJob, resolveJobName } from './resolve-job.ts'
 import { controllerRevision } from './revision-record.ts'
@@ -84,14 +84,14 @@ function lateAfterSwitch(state: State, seen: Observation): readonly PodSeen[] {
 function recordChildren(state: State, seen: Observation, settings: ChildrenSettings, now: Instant): Child[] {
   const candidate = candidateOf(state.rollout)
   const missing = recordToMake(state, seen)
-  const kept = new Set<RevisionName | undefined>([
+  const kept = new Set([
     ...liveRevisions(state),
-    state.override?.revision,
+    ...(state.override === undefined ? [] : [state.override.revision]),
     ...state.history.filter((entry) => entry.outcome === 'Promoted').map((entry) => entry.revision),
   ])
   const records = [...kept]
-    .filter((revision) => revision !== undefined && (revision !== candidate || seen.records.has(revision)))
-    .map((name): Child => ({ want: 'keep', kind: 'ControllerRevision', name: name ?? '' }))
+    .filter((revision) => revision !== candidate || seen.records.has(revision))
+    .map((name): Child => ({ want: 'keep', kind: 'ControllerRevision', name }))
   return missing === undefined ? records : [...records, ...resolveChildren(missing, seen, settings, now)]
 }
 
@@ -114,7 +114,7 @@ function resolveChildren(revision: RevisionName, seen: Observation, settings: Ch
   const resolve = seen.resolves.get(revision)
   const job: Child = {
     want: 'create',
-    object: resolveJob(owner, revision, settings.defaultImage, digestOnce(revision, seen)),
+    object: resolveJob(owner, revision, settings.defaultImage, sourceInStatus(revision, seen)?.sha256),
   }
   if (resolve?.state !== 'Finished') return [job]
   if (!resolve.result.ok)
@@ -131,12 +131,6 @@ function resolveChildren(revision: RevisionName, seen: Observation, settings: Ch
     { want: 'create', object: record },
     { want: 'keep', kind: 'Job', name: resolveJobName(revision) },
   ]
-}
-
-/** The digest that status remembers of a revision whose record is lost: what comes back must be the same model. */
-function digestOnce(revision: RevisionName, seen: Observation): string | undefined {
-  const { stable } = seen.resource.status ?? {}
-  return stable?.revision === revision ? stable.sha256 : undefined
 }
 
 /** The failed Job goes first and the next look makes a new one, so that two never run. */

@@ -1,5 +1,5 @@
-import type { Observation, PodSeen } from '../observation.ts'
-import { workloadOf } from '../observation.ts'
+import type { Observation, PodSeen, Workload } from '../observation.ts'
+import { readyPods, workloadOf } from '../observation.ts'
 import type { Instant } from '../instant.ts'
 import type { State } from '../state.ts'
 
@@ -15,9 +15,18 @@ export const ROLLBACK_ACKNOWLEDGE_MS = 30_000
  * became ready later read the plan when it started, or acknowledges it in its own time.
  */
 export function unacknowledged(state: State, seen: Observation, plannedAt: Instant): readonly PodSeen[] {
-  return workloadOf(seen, state.stable).pods.filter(
-    (pod) => pod.ready && pod.readyChangedAt <= plannedAt && (pod.evidence?.planId ?? -1) < state.plan.id,
-  )
+  return behind(state, workloadOf(seen, state.stable)).filter((pod) => pod.readyChangedAt <= plannedAt)
+}
+
+/** Pods that answer users, stable's and the replaced ones', and run an older plan than the one in force. */
+export function podsBehind(state: State, seen: Observation): readonly PodSeen[] {
+  const revisions = [state.stable, ...state.retiring.map((old) => old.revision)]
+  return revisions.flatMap((revision) => behind(state, workloadOf(seen, revision)))
+}
+
+/** Law: a pod that does not say which plan it runs has not taken up this one. */
+function behind({ plan }: State, workload: Workload): readonly PodSeen[] {
+  return readyPods(workload).filter((pod) => (pod.evidence?.planId ?? -1) < plan.id)
 }
 
 /** Value of the nudge annotation at this moment: it changes with the plan, and every five seconds until the plan is acknowledged. */

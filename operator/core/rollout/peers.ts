@@ -1,8 +1,9 @@
-import { readyPods, workloadOf, type Observation } from '../observation.ts'
+import { workloadOf, type Observation } from '../observation.ts'
 import { canonicalJson, type RevisionName } from '../revision.ts'
 import { liveRevisions, type Rollout, type State } from '../state.ts'
+import { podsBehind } from './acknowledgement.ts'
 import type { Situation } from './situation.ts'
-import { nextPlanId } from './transitions.ts'
+import { nextPlanId, unacknowledgedYet } from './transitions.ts'
 
 /** A pod that never hears of a plan must not make status grow. */
 const MAX_LINGERING = 8
@@ -33,13 +34,6 @@ export function lingeringPeers(state: State): readonly RevisionName[] {
   return Object.keys(state.plan.peers).filter((revision) => !live.includes(revision))
 }
 
-/** Pods that answer users and follow an older plan than the one in force, or have not said which. */
-export function podsBehind(state: State, seen: Observation) {
-  const revisions = [state.stable, ...state.retiring.map((old) => old.revision)]
-  const pods = revisions.flatMap((revision) => readyPods(workloadOf(seen, revision)))
-  return pods.filter((pod) => (pod.evidence?.planId ?? -1) < state.plan.id)
-}
-
 function everyPodHeard(state: State, seen: Observation): boolean {
   return podsBehind(state, seen).length === 0
 }
@@ -56,11 +50,8 @@ function currentPeers(state: State, seen: Observation): Readonly<Record<Revision
   )
 }
 
-/** A new plan has no acknowledgement yet, and its counters start at zero. */
 function anew(rollout: Rollout, at: Situation): Rollout {
-  if (rollout.phase !== 'Shifting') return rollout
-  const { acknowledgedAt: _ofTheOldPlan, judgedAt: _then, departed: _counted, ...rest } = rollout
-  return { ...rest, since: at.now, gates: [] }
+  return rollout.phase === 'Shifting' ? { ...unacknowledgedYet(rollout, at), gates: [] } : rollout
 }
 
 function pick<T>(all: Readonly<Record<string, T>>, keys: readonly string[]): Record<string, T> {

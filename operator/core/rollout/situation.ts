@@ -52,6 +52,12 @@ export function versionOf(revision: RevisionName, seen: Observation): string | u
   return labelled ?? seen.records.get(revision)?.version
 }
 
+/** What status remembers of stable's source, for the day its record is gone: what comes back must be the same model. */
+export function sourceInStatus(revision: RevisionName, seen: Observation): { uri: string; sha256: string } | undefined {
+  const { uri, sha256, revision: known } = seen.resource.status?.stable ?? {}
+  return known === revision && uri !== undefined && sha256 !== undefined ? { uri, sha256 } : undefined
+}
+
 /** `version 3 (fraud-6f7a8b9c0d)`, or just the revision where nobody named a version. */
 export function describeRevision(revision: RevisionName, seen: Observation): string {
   const version = versionOf(revision, seen)

@@ -138,13 +138,18 @@ export function endRollback(state: State, rollout: RollingBack, at: Situation): 
 
 /** The candidate's share to zero without ending the rollout: a person decides what happens next. */
 export function pauseOnFailure(state: State, rollout: Shifting, gate: GateReport, at: Situation): State {
-  const { acknowledgedAt: _ofTheOldPlan, judgedAt: _then, departed: _counted, ...stopped } = rollout
   return {
     ...state,
-    rollout: { ...stopped, since: at.now },
+    rollout: unacknowledgedYet(rollout, at),
     plan: planFor(state, at),
     held: { by: 'GateFailure', reason: `gate ${gate.name} failed: ${gate.message}`, since: at.now },
   }
+}
+
+/** The same step under a new plan: nobody has acknowledged it, and its counters start at zero. */
+export function unacknowledgedYet(rollout: Shifting, at: Situation): Shifting {
+  const { acknowledgedAt: _ofTheOldPlan, judgedAt: _then, departed: _counted, ...rest } = rollout
+  return { ...rest, since: at.now }
 }
 
 export function withoutHold(state: State): State {

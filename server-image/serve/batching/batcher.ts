@@ -114,8 +114,8 @@ export class Batcher<Work, Result> {
   #rejectExpired(): void {
     const tooOld = performance.now() - this.#options.deadlineMs
     const kept = this.#queue.findIndex((job) => job.since >= tooOld)
-    const expired = kept === -1 ? this.#queue : this.#queue.slice(0, kept)
-    this.#queue = kept === -1 ? [] : this.#queue.slice(kept)
+    if (kept === 0 || this.#queue.length === 0) return
+    const expired = this.#queue.splice(0, kept === -1 ? this.#queue.length : kept)
     for (const job of expired) {
       this.#queuedRows -= job.rows
       job.reject(deadlineExceeded(this.#options.deadlineMs))
@@ -123,23 +123,17 @@ export class Batcher<Work, Result> {
   }
 
   #takeBatch(): Job<Work, Result>[] {
-    const tooOld = performance.now() - this.#options.deadlineMs
+    this.#rejectExpired()
     const batch: Job<Work, Result>[] = []
     const maxRows = this.#options.maxRows()
     let rows = 0
-    let taken = 0
     for (const job of this.#queue) {
       if (batch.length > 0 && rows + job.rows > maxRows) break
-      taken += 1
-      this.#queuedRows -= job.rows
-      if (job.since < tooOld) {
-        job.reject(deadlineExceeded(this.#options.deadlineMs))
-        continue
-      }
       rows += job.rows
       batch.push(job)
     }
-    this.#queue = taken === this.#queue.length ? [] : this.#queue.slice(taken)
+    this.#queuedRows -= rows
+    this.#queue = batch.length === this.#queue.length ? [] : this.#queue.slice(batch.length)
     if (rows > 0) this.#options.onBatch?.(rows)
     return batch
   }

@@ -2,6 +2,7 @@
 import { emptyData, type Tensor, type TensorData, type Tensors } from '../../model/tensor.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ModelFacts } from '../engine/open-model.ts'
+import { inTurn } from './in-turn.ts'
 
 /** One run of the model on tensors. */
 export interface TensorJob {
@@ -109,10 +110,4 @@ function part({ datatype, shape, data }: Tensor, from: number, rows: number): Te
   const [begin, end] = [from * width, (from + rows) * width]
   const own: TensorData = Array.isArray(data) ? data.slice(begin, end) : data.subarray(begin, end)
   return { datatype, shape: [rows, ...inner], data: own }
-}
-
-async function inTurn<T, R>(items: readonly T[], action: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = []
-  for (const item of items) results.push(await action(item))
-  return results
 }

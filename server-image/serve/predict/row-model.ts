@@ -1,6 +1,7 @@
 /** The model as a function from rows of features to predictions, for several requests in one run. */
 import { feedsOf, outputsOf, predictionsOf, type Prediction, type Row } from '../../model/rows.ts'
 import type { TabularSignature } from '../../model/signature.ts'
+import { inTurn } from '../batching/in-turn.ts'
 import type { Engine } from '../engine/engine.ts'
 
 /** The rows of one request. */
@@ -48,10 +49,4 @@ export class RowModel {
     const outputs = await this.#engine.run(feedsOf(this.#signature, rows), this.#outputs)
     return predictionsOf(this.#signature, outputs, rows.length)
   }
-}
-
-async function inTurn<T, R>(items: readonly T[], action: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = []
-  for (const item of items) results.push(await action(item))
-  return results
 }
