@@ -8,7 +8,10 @@ import { warmUp } from '../../model/warm-up.ts'
 export interface WarmUpReport {
   /** Median duration of one run, in milliseconds; undefined when the model could not be run on made-up input. */
   readonly runMs?: number
-  /** False when a row's answer depends on its neighbours: such a model must not be given the rows of several requests at once. */
+  /**
+   * False when a row's answer depends on its neighbours, or nobody could find out: such a model must not be given the rows of several
+   * requests at once.
+   */
   readonly rowsAreIndependent: boolean
   /** What people should know, one line each. */
   readonly notes: readonly string[]
@@ -22,33 +25,54 @@ export function warmUpModel(model: LoadedModel, runs: number): WarmUpReport {
     const startedAt = performance.now()
     const { outcome, ...why } = warmUp(model)
     if (outcome !== 'ran') {
-      notes.push(`The warm-up was ${outcome}: ${'reason' in why ? why.reason : ''}`)
-      return { rowsAreIndependent: true, notes }
+      notes.push(`The warm-up ${outcome === 'failed' ? 'failed' : 'was skipped'}: ${'reason' in why ? why.reason : ''}`)
+      return { rowsAreIndependent: false, notes }
     }
     durations.push(performance.now() - startedAt)
   }
   const { signature } = model
-  const rowsAreIndependent = signature.kind !== 'tabular' || answersRowsAlone(model, signature)
-  if (!rowsAreIndependent)
-    notes.push('Rows of different requests are not batched: this model computes a row differently beside others.')
+  const dependence = signature.kind === 'tabular' ? dependenceOfRows(model, signature) : undefined
+  if (dependence !== undefined) notes.push(`Rows of different requests are not batched: ${dependence}`)
   durations.sort((a, b) => a - b)
-  return { runMs: durations[durations.length >> 1] ?? 0, rowsAreIndependent, notes }
+  return { runMs: durations[durations.length >> 1] ?? 0, rowsAreIndependent: dependence === undefined, notes }
 }
+
+/** Values of made-up rows. A model may refuse some of them, as codes that it does not know. */
+const FILLS = [0, 1, 2, 3]
 
 /** Sums in another order may differ in the last bits. */
 const TOLERANCE = 1e-3
 
-function answersRowsAlone(model: LoadedModel, signature: TabularSignature): boolean {
-  if (signature.maxRows === 1) return true
+/** Why rows must not be computed together: they depend on each other, or may do so; undefined when two of them were seen not to. */
+function dependenceOfRows(model: LoadedModel, signature: TabularSignature): string | undefined {
+  if (signature.maxRows === 1) return undefined
   const outputs = outputsOf(signature)
-  const rows = [0, 1].map((fill) => madeUpRow(signature, fill))
+  const alone = FILLS.values()
+    .flatMap((fill) => {
+      const row = madeUpRow(signature, fill)
+      const answer = runOrRefuse(model, feedsOf(signature, [row]), outputs)
+      return answer === undefined ? [] : [{ row, answer }]
+    })
+    .take(2)
+    .toArray()
+  if (alone.length < 2)
+    return 'the model refused the made-up rows that would have shown whether it computes each by itself.'
+  const rows = alone.map(({ row }) => row)
+  const together = runOrRefuse(model, feedsOf(signature, rows), outputs)
+  const isSame = outputs.every((name) =>
+    isConcatenation(
+      together?.[name],
+      alone.map(({ answer }) => answer[name]),
+    ),
+  )
+  return isSame ? undefined : 'this model computes a row differently beside others.'
+}
+
+function runOrRefuse(model: LoadedModel, feeds: Tensors, outputs: readonly string[]): Tensors | undefined {
   try {
-    const [first, second] = rows.map((row) => model.run(feedsOf(signature, [row]), outputs))
-    const together = model.run(feedsOf(signature, rows), outputs)
-    return outputs.every((name) => isConcatenation(together[name], [first?.[name], second?.[name]]))
+    return model.run(feeds, outputs)
   } catch {
-    // A model may refuse made-up values, alone or together: that says nothing about batches.
-    return true
+    return undefined
   }
 }
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import fc from 'fast-check'
 import { ApiError } from '../api-error.ts'
 import { MAX_DEPTH, parseJson, parseJsonExactly } from './json-body.ts'
@@ -66,6 +66,28 @@ describe('reading JSON', () => {
     expect(parseJson(body)).toEqual([
       9223372036854775807, -9007199254740992, 9007199254740991, 1e20, 12345678901234567.5,
     ])
+  })
+
+  test.each([
+    ['9007199254740993', 9007199254740993n],
+    ['\n -9223372036854775808 ', -9223372036854775808n],
+    ['{"a":18446744073709551615}', { a: 18446744073709551615n }],
+    ['[1.5,\t9007199254740993]', [1.5, 9007199254740993n]],
+  ])('sees such an integer wherever it stands: %j', (text, value) => {
+    expect(parseJsonExactly(Buffer.from(text))).toEqual(value)
+  })
+
+  test.each([
+    '[0.12345678901234567,-0.9007199254740993,12345678901234567.5,1.2345678901234567e-7,12345678901234567e3]',
+    '[100000000000000000000000000000]',
+  ])('takes the quick way where there is none: %s', (text) => {
+    const parse = jest.spyOn(JSON, 'parse')
+    try {
+      parseJsonExactly(Buffer.from(text))
+      expect(parse.mock.calls).toEqual([[text]])
+    } finally {
+      parse.mockRestore()
+    }
   })
 })
 

@@ -6,8 +6,8 @@ import { jsonFault } from './json-fault.ts'
 /** Brackets inside brackets: tensors have as many as dimensions, so this is far above every honest request. */
 export const MAX_DEPTH = 32
 
-/** Only text with such a run of digits can hold an integer beyond 2^53. */
-const MANY_DIGITS = /\d{16}/
+/** Only text with such a number holds an integer beyond 2^53 that fits 64 bits: the many digits of an ordinary double are a fraction's. */
+const LONG_INTEGER = /(?:^|[[,:\s])-?\d{16,20}(?![\d.eE])/
 const INTEGER = /^-?\d+$/
 /** The longest 64-bit integers; longer ones fit no datatype, and take long to read. */
 const MAX_EXACT_CHARACTERS = 20
@@ -19,12 +19,13 @@ export function parseJson(body: Buffer): unknown {
 
 /**
  * Like `parseJson`, but integers that a double cannot hold come back as bigint, so that 64-bit tensors keep all their digits.
+ * A body with such an integer takes several times as long, so this is for those who need it.
  * @throws ApiError `invalid_json` with the position of the fault
  */
 export function parseJsonExactly(body: Buffer): unknown {
   return parseWith(
     body,
-    (text) => (MANY_DIGITS.test(text) ? JSON.parse(text, exactIntegers) : JSON.parse(text)) as unknown,
+    (text) => (LONG_INTEGER.test(text) ? JSON.parse(text, exactIntegers) : JSON.parse(text)) as unknown,
   )
 }
 

@@ -3,10 +3,13 @@ import type { Tensors } from '../../model/tensor.ts'
 import { v2ErrorBody } from '../api-error.ts'
 import type { AnswerBody, InferenceRoute } from '../inference.ts'
 import { checkJsonType } from '../json/content-type.ts'
-import { parseJsonExactly } from '../json/json-body.ts'
+import { parseJson, parseJsonExactly } from '../json/json-body.ts'
 import { HEADER_LENGTH, bytesOfTensor, splitBody } from './binary-data.ts'
 import { readInferRequest, type InferRequest } from './infer-request.ts'
 import { dataJson } from './tensor-data.ts'
+
+/** Datatypes with values that a double cannot hold. */
+const LONG_INTEGERS: ReadonlySet<string> = new Set(['INT64', 'UINT64'])
 
 export interface InferRouteOptions {
   readonly modelName: string
@@ -23,7 +26,10 @@ export function inferRoute({ modelName, modelVersion, maxInstances }: InferRoute
     async answer({ headers, body }, served, answerId) {
       const { json, binary } = splitBody(headers, body)
       if (binary === undefined) checkJsonType(headers)
-      const request = readInferRequest(parseJsonExactly(json), binary, served.contract, {
+      const parse = served.contract.inputs.some(({ datatype }) => LONG_INTEGERS.has(datatype))
+        ? parseJsonExactly
+        : parseJson
+      const request = readInferRequest(parse(json), binary, served.contract, {
         maxRows: maxInstances,
         sameRows: served.signature.kind === 'tabular',
       })

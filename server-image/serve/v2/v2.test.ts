@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { get, post, startTestServer, type TestServer } from '../testing.ts'
 
 let every: TestServer
@@ -100,6 +100,17 @@ describe('infer', () => {
     expect(response.status).toBe(200)
     for (const [name, datatype, data] of extremes) {
       expect(text).toContain(`{"name":"${name}_out","datatype":"${datatype}","shape":[1,2],"data":${data}}`)
+    }
+  })
+
+  test('reads exact integers, which takes long, only for a model that has such inputs', async () => {
+    const parse = jest.spyOn(JSON, 'parse')
+    try {
+      const body = JSON.stringify({ inputs: [input] }).replace('1.9]', '9007199254740993]')
+      const response = await fetch(`${mlp.url}/v2/models/fraud/infer`, { method: 'POST', body: Buffer.from(body) })
+      expect([response.status, parse.mock.calls]).toEqual([200, [[body]]])
+    } finally {
+      parse.mockRestore()
     }
   })
 
