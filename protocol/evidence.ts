@@ -37,11 +37,14 @@ export interface Answers {
    * and our own answer to the same request was 2xx (the user got that one).
    */
   readonly error: number
-  /** The request itself was bad: we answered 4xx, or the peer failed and our own answer was not 2xx either. Evidence against nobody. */
+  /**
+   * Evidence against nobody: we answered 4xx, the peer failed and our own answer was not 2xx either, or the peer could not be asked
+   * or was too slow while we were no better.
+   */
   readonly rejected: number
   /** The answer came from another revision than the one asked, so it is no evidence; the user got it all the same. */
   readonly foreign: number
-  /** Meant for the peer but not sent, as the circuit breaker was open: we answered. No evidence. */
+  /** Meant for the peer but not sent, as its own failures had opened the circuit breaker: we answered. */
   readonly skipped: number
   /** Server-side durations of the ok answers: key is the bucket index as of `latencyBucket`, value the count. Sparse. */
   readonly latency: Readonly<Record<string, number>>

@@ -11,5 +11,8 @@ export const DURATION_HEADER = 'x-penstock-duration-us'
  * On every inference answer: names it when feedback is given. A request may bring its own, which is taken; else the server makes one.
  */
 export const REQUEST_ID_HEADER = 'x-request-id'
-/** On a relayed or shadowed request, with the plan's id as its value: whoever gets it answers it itself and never relays it on. */
+/**
+ * On a relayed or shadowed request, with the revision that it is meant for as its value: a pod of the same model answers it itself, never
+ * relays it on, and does not take it for a client's.
+ */
 export const RELAYED_HEADER = 'x-penstock-relayed'

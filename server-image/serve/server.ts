@@ -93,7 +93,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   log.info({ host: options.host, port: address.port }, 'listening')
   const watch = options.trafficDir === undefined ? undefined : followPlan(options.trafficDir, traffic, options)
   const closed = new Promise<void>((resolve) => server.once('close', resolve))
-  const opened = becomeReady({ state, metrics, monitor }, options)
+  const opened = becomeReady({ state, metrics, monitor, traffic }, options)
   const release = async () => {
     watch?.close()
     traffic.close()
@@ -173,15 +173,17 @@ interface Parts {
   readonly state: ServingState
   readonly metrics: ServerMetrics
   readonly monitor: Monitor
+  readonly traffic: Traffic
 }
 
-async function becomeReady({ state, metrics, monitor }: Parts, options: ServerOptions): Promise<OpenedModel> {
+async function becomeReady({ state, metrics, monitor, traffic }: Parts, options: ServerOptions): Promise<OpenedModel> {
   const { log, batching } = options
   const { warmUpRuns, intraOpThreads, thread, onLost } = options
   const opened = await openModel({ path: options.modelPath, warmUpRuns, intraOpThreads, thread, onLost })
   const { facts: model, warmth, isOnThread } = opened
   const loadMs = Math.round(opened.loadMs)
   monitor.watch(model.signature)
+  if (warmth.runMs !== undefined) traffic.modelRuns(warmth.runMs)
   for (const note of [...model.notes, ...warmth.notes]) log.warn(note)
   const batchingOfModel = warmth.rowsAreIndependent ? batching : { ...batching, maxRows: 1 }
   const count = (rows: number) => metrics.batchRows.observe(rows)

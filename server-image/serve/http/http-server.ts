@@ -11,7 +11,8 @@ export interface HttpLimits {
 
 export const DEFAULT_LIMITS: HttpLimits = { maxConnections: 4096, headersTimeoutMs: 10_000, requestTimeoutMs: 30_000 }
 
-const MAX_HEADER_BYTES = 16 * 1024
+/** Of a request's line and headers. */
+export const MAX_HEADER_BYTES = 16 * 1024
 /** Longer than the idle time of common load balancers (60 s), so that they close first and never meet a closing connection. */
 const KEEP_ALIVE_MS = 75_000
 const MAX_CHECK_INTERVAL_MS = 1_000

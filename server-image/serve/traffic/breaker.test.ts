@@ -15,6 +15,14 @@ describe('a circuit breaker', () => {
     expect(breaker.ask(1)).toBe('skip')
   })
 
+  test('opens sooner when a failure cost more', () => {
+    const breaker = failing(1)
+    breaker.failed(0, 3)
+    expect(breaker.state).toBe('closed')
+    breaker.failed(0)
+    expect(breaker.state).toBe('open')
+  })
+
   test('forgets failures that an answer interrupts', () => {
     const breaker = failing(4)
     breaker.answered()

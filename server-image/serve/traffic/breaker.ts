@@ -41,13 +41,16 @@ export class Breaker {
     this.#remember(true)
   }
 
-  /** There was no connection, no answer in time, or none that is HTTP. */
-  failed(now: number): void {
+  /**
+   * There was no connection, no answer in time, or none that is HTTP.
+   * @param cost how many failures it is worth
+   */
+  failed(now: number, cost = 1): void {
     if (this.#state !== 'closed') {
       this.#state = 'open'
       return
     }
-    this.#consecutiveFailures += 1
+    this.#consecutiveFailures += cost
     this.#remember(false)
     const failures = this.#recent.filter((answered) => !answered).length
     const halfFailed = this.#recent.length === WINDOW && failures * 2 >= WINDOW

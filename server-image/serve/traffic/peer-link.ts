@@ -1,11 +1,13 @@
 /** The way to one peer revision: its connections, its breaker, and what its answers are worth. */
 import { performance } from 'node:perf_hooks'
 import type { PlanPeer } from '../../../protocol/plan.ts'
-import { isOk } from '../answer.ts'
+import { isOk, type Answer } from '../answer.ts'
 import type { InferenceRequest } from '../inference.ts'
+import { blameOf } from './blame.ts'
 import { Breaker } from './breaker.ts'
 import type { Pace } from './pace.ts'
-import { Peer, PeerFailure, TooSlow, type PeerAnswer } from './peer.ts'
+import { Peer, PeerFailure, type PeerAnswer } from './peer.ts'
+import { isOfSameModel } from './revision-name.ts'
 import type { RelayResult } from './traffic.ts'
 
 export interface PeerLinkOptions {
@@ -14,22 +16,32 @@ export interface PeerLinkOptions {
   readonly onRelay: (peer: string, result: RelayResult) => void
 }
 
+export interface FailedOutcome {
+  readonly kind: 'failed'
+  readonly why: string
+  /** What it failed by: a bad answer, or none for one of the reasons that `PeerFailure` has. */
+  readonly by: 'answer' | PeerFailure['by']
+  /** The time that it had. */
+  readonly budgetMs: number
+}
+
 export type PeerOutcome =
   | { readonly kind: 'ok'; readonly answer: PeerAnswer }
   /** Another revision answered: good enough for the user, but no evidence. */
   | { readonly kind: 'foreign'; readonly answer: PeerAnswer }
-  | { readonly kind: 'failed'; readonly why: string; readonly isTooSlow?: boolean }
+  | FailedOutcome
 
 export class PeerLink {
   readonly breaker = new Breaker()
   readonly #peer: Peer
   readonly #to: PlanPeer
   readonly #options: PeerLinkOptions
+  #isToBlame = false
 
   constructor(to: PlanPeer, options: PeerLinkOptions) {
     this.#to = to
     this.#options = options
-    this.#peer = new Peer(to.address)
+    this.#peer = new Peer(to)
   }
 
   isTo({ revision, address }: PlanPeer): boolean {
@@ -40,45 +52,65 @@ export class PeerLink {
     this.#options.onRelay(this.#to.revision, result)
   }
 
-  /** Never rejects; the breaker learns of the outcome. */
-  async ask(request: InferenceRequest, planId: number): Promise<PeerOutcome> {
-    let answer: PeerAnswer
-    try {
-      answer = await this.#peer.ask(request, planId, this.#options.pace.budgetMs)
-    } catch (error) {
-      this.breaker.failed(performance.now())
-      const isTooSlow = error instanceof PeerFailure && error.cause instanceof TooSlow
-      return { kind: 'failed', why: error instanceof Error ? error.message : String(error), isTooSlow }
-    }
-    this.breaker.answered()
-    return this.#judge(answer)
+  /**
+   * What requests that an open breaker keeps from the peer say of it: nothing good while it is its own fault that the breaker is
+   * open; nothing at all when it is only as slow as we are.
+   */
+  get keptAway(): 'skipped' | 'rejected' {
+    return this.#isToBlame ? 'skipped' : 'rejected'
   }
 
-  /** A copy whose answer nobody waits for: it tells the breaker whether the peer is back. */
-  probe(request: InferenceRequest, planId: number): void {
-    void this.ask(request, planId)
+  /** Never rejects; the breaker learns of the outcome. */
+  ask(request: InferenceRequest): Promise<PeerOutcome> {
+    return this.#ask(request, this.#options.pace.budgetMs)
+  }
+
+  /** For a copy whose answer nobody waits for. */
+  askPatiently(request: InferenceRequest): Promise<PeerOutcome> {
+    return this.#ask(request, this.#options.pace.patientMs)
+  }
+
+  /** @param own our answer to the same request */
+  blame(failed: FailedOutcome, own: Answer): 'error' | 'rejected' {
+    const blame = blameOf(failed, own)
+    if (blame === 'error' && failed.by !== 'answer') this.#isToBlame = true
+    return blame
   }
 
   close(): void {
     this.#peer.close()
   }
 
-  #judge(answer: PeerAnswer): PeerOutcome {
-    if (answer.revision === undefined) {
-      return { kind: 'failed', why: `${answer.status} from something that is no Penstock server` }
+  async #ask(request: InferenceRequest, budgetMs: number): Promise<PeerOutcome> {
+    const { pace } = this.#options
+    const askedAt = performance.now()
+    let answer: PeerAnswer
+    try {
+      answer = await this.#peer.ask(request, budgetMs)
+    } catch (error) {
+      const by = error instanceof PeerFailure ? error.by : 'connection'
+      // A long wait costs users as much as several short ones.
+      const cost = by === 'time' ? Math.ceil(budgetMs / pace.leastMs) : 1
+      if (by !== 'room') this.breaker.failed(performance.now(), cost)
+      return { kind: 'failed', why: error instanceof Error ? error.message : String(error), by, budgetMs }
     }
-    if (answer.revision !== this.#to.revision) {
-      return isSibling(answer.revision, this.#to.revision)
-        ? { kind: 'foreign', answer }
-        : { kind: 'failed', why: `an answer from ${answer.revision.slice(0, 64)}, another model` }
+    if (performance.now() - askedAt <= pace.budgetMs) {
+      this.breaker.answered()
+      this.#isToBlame = false
     }
-    return isOk(answer) ? { kind: 'ok', answer } : { kind: 'failed', why: `${answer.status} ${reasonIn(answer)}` }
+    return this.#judge(answer, budgetMs)
   }
-}
 
-/** A revision is named `<modeldeployment>-<10 hex digits>`. An address that was given to another model must not answer for this one. */
-function isSibling(revision: string, other: string): boolean {
-  return /^-[0-9a-f]{10}$/.test(revision.slice(-11)) && revision.slice(0, -11) === other.slice(0, -11)
+  #judge(answer: PeerAnswer, budgetMs: number): PeerOutcome {
+    const failed = (why: string): FailedOutcome => ({ kind: 'failed', why, by: 'answer', budgetMs })
+    if (answer.revision === undefined) return failed(`${answer.status} from something that is no Penstock server`)
+    if (answer.revision !== this.#to.revision) {
+      return isOfSameModel(answer.revision, this.#to.revision)
+        ? { kind: 'foreign', answer }
+        : failed(`an answer from ${answer.revision.slice(0, 64)}, another model`)
+    }
+    return isOk(answer) ? { kind: 'ok', answer } : failed(`${answer.status} ${reasonIn(answer)}`)
+  }
 }
 
 /** An error's words are short; anything longer is none, and not worth reading. */

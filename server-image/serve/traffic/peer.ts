@@ -2,9 +2,11 @@
 import { performance } from 'node:perf_hooks'
 import { Pool, type Dispatcher } from 'undici'
 import { DURATION_HEADER, RELAYED_HEADER, REVISION_HEADER } from '../../../protocol/headers.ts'
+import type { PlanPeer } from '../../../protocol/plan.ts'
 import type { Answer } from '../answer.ts'
 import type { InferenceRequest } from '../inference.ts'
-import { withoutConnectionHeaders } from './forwarding.ts'
+import { MAX_HEADER_BYTES } from '../http/http-server.ts'
+import { headerBytes, sentOn } from './forwarding.ts'
 
 export interface PeerAnswer extends Answer {
   /** The revision that it says it comes from; undefined when no Penstock server gave it. */
@@ -13,11 +15,15 @@ export interface PeerAnswer extends Answer {
   readonly lost?: string
 }
 
-/** The peer is dead, too slow, or speaks no HTTP: what the breaker is for. */
-export class PeerFailure extends Error {}
+/** There is no answer: the peer is dead or speaks no HTTP, was too slow, said too much, or we had no room for what it said. */
+export class PeerFailure extends Error {
+  readonly by: 'connection' | 'time' | 'size' | 'room'
 
-/** Cause of a failure: it did not answer within its budget. */
-export class TooSlow extends Error {}
+  constructor(message: string, by: PeerFailure['by'], cause?: unknown) {
+    super(message, { cause })
+    this.by = by
+  }
+}
 
 /**
  * Shorter than the time that a draining server leaves idle connections open, so that it is always the asking side that closes
@@ -28,23 +34,28 @@ const CONNECT_TIMEOUT_MS = 800
 const MAX_CONNECTIONS = 256
 /** New connections go to whichever pod the Service picks: without an end to the old ones, pods that came later would get none. */
 const MAX_REQUESTS_PER_CONNECTION = 2_000
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+export const MAX_ANSWER_BYTES = 32 * 1024 * 1024
+/** Of all answers that are on their way: a peer that talks must not take the memory that we answer with. */
+const MAX_BYTES_ON_THEIR_WAY = 64 * 1024 * 1024
+/** What we and the HTTP client add to a request's headers. */
+const ADDED_HEADER_BYTES = 512
 
 /** A connection that was closed as we wrote to it: nothing came back, and inference changes nothing, so it is safe to ask again. */
 const CONNECTION_LOST: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
 
 export class Peer {
   readonly #pool: Pool
+  readonly #revision: string
+  readonly #room: Room = { left: MAX_BYTES_ON_THEIR_WAY }
 
-  /** @param address `host:port` */
-  constructor(address: string) {
+  constructor({ address, revision }: PlanPeer) {
+    this.#revision = revision
     this.#pool = new Pool(`http://${address}`, {
       connections: MAX_CONNECTIONS,
       pipelining: 1,
       keepAliveTimeout: IDLE_MS,
       keepAliveMaxTimeout: IDLE_MS,
       maxRequestsPerClient: MAX_REQUESTS_PER_CONNECTION,
-      maxResponseSize: MAX_ANSWER_BYTES,
       connect: { timeout: CONNECT_TIMEOUT_MS },
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -55,15 +66,21 @@ export class Peer {
    * @param budgetMs from the question to the last byte of the answer
    * @throws PeerFailure (as a rejection)
    */
-  async ask(request: InferenceRequest, planId: number, budgetMs: number): Promise<PeerAnswer> {
+  async ask(request: InferenceRequest, budgetMs: number): Promise<PeerAnswer> {
+    const headers = sentOn(request.rawHeaders)
+    headers.push(RELAYED_HEADER, this.#revision)
+    if (headerBytes(request.url, headers) > MAX_HEADER_BYTES - ADDED_HEADER_BYTES) {
+      throw new PeerFailure('its headers leave no room for ours', 'room')
+    }
+    const question = { method: 'POST', path: request.url, headers, body: request.body } as const
     const limit = { budgetMs, deadline: performance.now() + budgetMs }
     try {
-      return await this.#exchange(request, planId, limit)
+      return await this.#exchange(question, limit)
     } catch (error) {
       const isLost =
         error instanceof PeerFailure && CONNECTION_LOST.has((error.cause as NodeJS.ErrnoException | undefined)?.code)
       if (!isLost || performance.now() >= limit.deadline) throw error
-      return { ...(await this.#exchange(request, planId, limit)), lost: error.message }
+      return { ...(await this.#exchange(question, limit)), lost: error.message }
     }
   }
 
@@ -72,12 +89,9 @@ export class Peer {
     void this.#pool.close().catch(() => undefined)
   }
 
-  #exchange(request: InferenceRequest, planId: number, limit: Limit): Promise<PeerAnswer> {
+  #exchange(question: Dispatcher.DispatchOptions, limit: Limit): Promise<PeerAnswer> {
     return new Promise((resolve, reject) => {
-      const exchange = new Exchange(resolve, reject, limit)
-      const headers = withoutConnectionHeaders(request.rawHeaders, request.headers.connection)
-      headers.push(RELAYED_HEADER, String(planId))
-      const question = { method: 'POST', path: request.url, headers, body: request.body } as const
+      const exchange = new Exchange(resolve, reject, { ...limit, room: this.#room })
       try {
         this.#pool.dispatch(question, exchange)
       } catch (error) {
@@ -92,11 +106,17 @@ interface Limit {
   readonly deadline: number
 }
 
+/** Bytes that answers on their way may still bring, together. */
+interface Room {
+  left: number
+}
+
 /** One question and its answer; settles its promise exactly once. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #resolve: (answer: PeerAnswer) => void
   readonly #reject: (failure: PeerFailure) => void
   readonly #askedAt = performance.now()
+  readonly #room: Room
   readonly #timer: NodeJS.Timeout
   #controller: Dispatcher.DispatchController | undefined
   #settled = false
@@ -105,19 +125,17 @@ class Exchange implements Dispatcher.DispatchHandler {
   #revision: string | undefined
   #durationUs = NaN
   readonly #chunks: Buffer[] = []
+  #bytes = 0
 
   constructor(
     resolve: (answer: PeerAnswer) => void,
     reject: (failure: PeerFailure) => void,
-    { budgetMs, deadline }: Limit,
+    { budgetMs, deadline, room }: Limit & { readonly room: Room },
   ) {
     this.#resolve = resolve
     this.#reject = reject
-    const tooSlow = () => {
-      const failure = new TooSlow(`no answer within ${Math.round(budgetMs)} ms`)
-      this.fail(failure)
-      this.#controller?.abort(failure)
-    }
+    this.#room = room
+    const tooSlow = () => this.#giveUp(new PeerFailure(`no answer within ${Math.round(budgetMs)} ms`, 'time'))
     this.#timer = setTimeout(tooSlow, Math.max(0, deadline - performance.now()))
   }
 
@@ -126,7 +144,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#settle()
     const { code, message } = cause as NodeJS.ErrnoException
     const why = message === '' || message === undefined ? (code ?? 'no connection') : message
-    this.#reject(new PeerFailure(why, { cause }))
+    this.#reject(cause instanceof PeerFailure ? cause : new PeerFailure(why, 'connection', cause))
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -138,18 +156,23 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (status < 200) return
     this.#status = status
     const raw = (controller.rawHeaders ?? []) as readonly (Buffer | string)[]
-    const connection = headers['connection']
-    this.#headers = withoutConnectionHeaders(
-      raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1'))),
-      typeof connection === 'string' ? connection : undefined,
-    )
+    this.#headers = sentOn(raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1'))))
     const revision = headers[REVISION_HEADER]
     this.#revision = typeof revision === 'string' ? revision : undefined
     this.#durationUs = Number(headers[DURATION_HEADER] ?? NaN)
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#chunks.push(chunk)
+    if (this.#settled) return
+    if (this.#bytes + chunk.length > MAX_ANSWER_BYTES) {
+      this.#giveUp(new PeerFailure(`an answer of more than ${MAX_ANSWER_BYTES / 1024 / 1024} MiB`, 'size'))
+    } else if (chunk.length > this.#room.left) {
+      this.#giveUp(new PeerFailure('too many bytes of other answers are on their way', 'room'))
+    } else {
+      this.#bytes += chunk.length
+      this.#room.left -= chunk.length
+      this.#chunks.push(chunk)
+    }
   }
 
   onResponseEnd(): void {
@@ -170,8 +193,14 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.fail(error)
   }
 
+  #giveUp(failure: PeerFailure): void {
+    this.fail(failure)
+    this.#controller?.abort(failure)
+  }
+
   #settle(): void {
     this.#settled = true
+    this.#room.left += this.#bytes
     clearTimeout(this.#timer)
   }
 }

@@ -2,11 +2,10 @@
 import { performance } from 'node:perf_hooks'
 import type { Answer } from '../answer.ts'
 import type { InferenceRequest } from '../inference.ts'
-import { isOk } from '../answer.ts'
 import type { PeerLink } from './peer-link.ts'
 import type { Tally } from './tally.ts'
 
-/** Copies on their way at once; more are dropped, and counted as skipped. */
+/** Copies on their way at once; more are dropped: evidence against nobody. */
 const MAX_IN_FLIGHT = 32
 
 export class Shadow {
@@ -20,21 +19,24 @@ export class Shadow {
   }
 
   /** @param own what the user got */
-  copy(request: InferenceRequest, own: Answer, planId: number): void {
-    const permission = this.#inFlight < MAX_IN_FLIGHT ? this.#link.breaker.ask(performance.now()) : 'skip'
-    if (permission === 'skip') {
-      this.#tally.skipped += 1
+  copy(request: InferenceRequest, own: Answer): void {
+    if (this.#inFlight >= MAX_IN_FLIGHT) {
+      this.#tally.rejected += 1
+      return
+    }
+    if (this.#link.breaker.ask(performance.now()) === 'skip') {
+      this.#tally[this.#link.keptAway] += 1
       return
     }
     this.#inFlight += 1
-    void this.#ask(request, own, planId).finally(() => (this.#inFlight -= 1))
+    void this.#ask(request, own).finally(() => (this.#inFlight -= 1))
   }
 
-  async #ask(request: InferenceRequest, own: Answer, planId: number): Promise<void> {
-    const outcome = await this.#link.ask(request, planId)
+  async #ask(request: InferenceRequest, own: Answer): Promise<void> {
+    const outcome = await this.#link.askPatiently(request)
     if (outcome.kind === 'ok') this.#tally.ok(outcome.answer.durationMs)
     else if (outcome.kind === 'foreign') this.#tally.foreign += 1
-    else if (isOk(own)) this.#tally.error(outcome.why)
+    else if (this.#link.blame(outcome, own) === 'error') this.#tally.error(outcome.why)
     else this.#tally.rejected += 1
   }
 }

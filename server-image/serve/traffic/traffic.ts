@@ -13,6 +13,7 @@ import type { InferenceRequest } from '../inference.ts'
 import type { BreakerState } from './breaker.ts'
 import { Pace } from './pace.ts'
 import { PeerLink, type PeerLinkOptions } from './peer-link.ts'
+import { isOfSameModel } from './revision-name.ts'
 import { Shadow } from './shadow.ts'
 import { Split, stickyBucket } from './split.ts'
 import { Tally } from './tally.ts'
@@ -108,6 +109,11 @@ export class Traffic {
     this.#standsAlone = true
   }
 
+  /** Takes note of what one run of the model takes, in milliseconds: peers get their time by it. */
+  modelRuns(runMs: number): void {
+    this.#pace.runs(runMs)
+  }
+
   close(): void {
     this.#plan.peer?.link.close()
   }
@@ -117,7 +123,7 @@ export class Traffic {
     request: InferenceRequest,
     answerOurselves: (request: InferenceRequest) => Promise<Answer>,
   ): Promise<Answer> {
-    if (request.headers[RELAYED_HEADER] !== undefined) return this.answer(request, answerOurselves)
+    if (this.#isRelayed(request)) return this.answer(request, answerOurselves)
     this.#directRequests += 1
     return this.#counted(this.#plan, await answerOurselves(request))
   }
@@ -127,21 +133,26 @@ export class Traffic {
     request: InferenceRequest,
     answerOurselves: (request: InferenceRequest) => Promise<Answer>,
   ): Promise<Answer> {
-    if (request.headers[RELAYED_HEADER] !== undefined) {
+    if (this.#isRelayed(request)) {
       this.#relayedIn += 1
       return answerOurselves(request)
     }
     this.#directRequests += 1
     const plan = this.#plan
     if (plan.peer === undefined || this.#standsAlone) return this.#counted(plan, await answerOurselves(request))
-    if (isForPeer(plan, request)) return this.#relay(plan, plan.peer, request, answerOurselves)
+    if (isForPeer(plan, request)) return this.#relay(plan.peer, request, answerOurselves)
     const answer = this.#counted(plan, await answerOurselves(request))
-    if (plan.shadowSplit.take()) plan.peer.shadow.copy(request, answer, plan.file.id)
+    if (plan.shadowSplit.take()) plan.peer.shadow.copy(request, answer)
     return answer
   }
 
+  /** Law: nothing that one of this model's pods relayed is relayed on, or two plans could send a request round and round. */
+  #isRelayed({ headers }: InferenceRequest): boolean {
+    const target = headers[RELAYED_HEADER]
+    return typeof target === 'string' && isOfSameModel(target, this.#options.revision)
+  }
+
   async #relay(
-    plan: PlanInForce,
     { link, tally }: NonNullable<PlanInForce['peer']>,
     request: InferenceRequest,
     answerOurselves: (request: InferenceRequest) => Promise<Answer>,
@@ -154,13 +165,15 @@ export class Traffic {
     }
     const permission = link.breaker.ask(performance.now())
     if (permission !== 'send') {
-      tally.skipped += 1
-      link.count('skipped')
-      if (permission === 'skip-and-probe') link.probe(request, plan.file.id)
-      return inItsPlace()
+      const probe = permission === 'skip-and-probe' ? link.askPatiently(request) : undefined
+      const answer = await inItsPlace()
+      const result = isOk(answer) ? link.keptAway : 'rejected'
+      tally[result] += 1
+      link.count(result)
+      void probe?.then((outcome) => outcome.kind === 'failed' && link.blame(outcome, answer))
+      return answer
     }
-    const { budgetMs } = this.#pace
-    const outcome = await link.ask(request, plan.file.id)
+    const outcome = await link.ask(request)
     if (outcome.kind === 'ok') {
       const { lost, durationMs } = outcome.answer
       if (lost === undefined) tally.ok(durationMs)
@@ -174,10 +187,9 @@ export class Traffic {
       return isOk(outcome.answer) ? outcome.answer : inItsPlace()
     }
     const answer = await inItsPlace()
-    const result = blameOf(outcome, answer, budgetMs)
+    const result = link.blame(outcome, answer)
     if (result === 'error') tally.error(outcome.why)
-    else if (result === 'rejected') tally.rejected += 1
-    else tally.skipped += 1
+    else tally.rejected += 1
     link.count(result)
     return answer
   }
@@ -218,17 +230,4 @@ function counted(tally: Tally, answer: Answer): Answer {
   else if (answer.status >= 500 || answer.status === 429) tally.error(answer.failure ?? `status ${answer.status}`)
   else tally.rejected += 1
   return answer
-}
-
-/** So many times quicker than the budget we must be ourselves, for a peer that is too slow to be blamed. */
-const CLEARLY_QUICKER = 3
-
-/** Law: a request that we refuse as well, or that takes us nearly as long, says nothing against the peer. */
-function blameOf(
-  { isTooSlow = false }: { readonly isTooSlow?: boolean },
-  own: Answer,
-  budgetMs: number,
-): 'error' | 'rejected' | 'skipped' {
-  if (!isOk(own)) return 'rejected'
-  return isTooSlow && own.durationMs * CLEARLY_QUICKER > budgetMs ? 'skipped' : 'error'
 }
