@@ -1,6 +1,6 @@
 /**
- * The programs of a Kubernetes control plane, and Helm: taken from `KUBEBUILDER_ASSETS` and `HELM_BIN`, or from a cache of this user, or built from Go modules
- * into that cache. go.mod and go.sum in `mods/` fix every version and hash; the cache is named by them, so a change builds anew.
+ * The programs of a Kubernetes control plane and of a node, and Helm: taken from `KUBEBUILDER_ASSETS` and `HELM_BIN`, or from a cache of this user, or
+ * built from Go modules into that cache. go.mod and go.sum in `mods/` fix every version and hash; the cache is named by them, so a change builds anew.
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -13,7 +13,10 @@ const MODS = join(import.meta.dirname, 'mods')
 export const KUBERNETES_VERSION = 'v1.37.2'
 const [MAJOR, MINOR] = KUBERNETES_VERSION.slice(1).split('.') as [string, string]
 const HELM_VERSION = 'v4.3.1'
+const CONTAINERD_VERSION = 'v2.4.2'
+const CONTAINERD = 'github.com/containerd/containerd/v2'
 const VERSION_FLAGS = [
+  `-X ${CONTAINERD}/version.Version=${CONTAINERD_VERSION}`,
   `-X helm.sh/helm/v4/internal/version.version=${HELM_VERSION}`,
   `-X k8s.io/component-base/version.gitVersion=${KUBERNETES_VERSION}`,
   `-X k8s.io/component-base/version.gitMajor=${MAJOR}`,
@@ -27,14 +30,26 @@ const SOURCES = {
   'kube-apiserver': { module: 'k8s', goPackage: 'k8s.io/kubernetes/cmd/kube-apiserver' },
   'kube-controller-manager': { module: 'k8s', goPackage: 'k8s.io/kubernetes/cmd/kube-controller-manager' },
   kubectl: { module: 'k8s', goPackage: 'k8s.io/kubernetes/cmd/kubectl' },
+  'kube-scheduler': { module: 'k8s', goPackage: 'k8s.io/kubernetes/cmd/kube-scheduler' },
+  kubelet: { module: 'k8s', goPackage: 'k8s.io/kubernetes/cmd/kubelet' },
+  'kube-proxy': { module: 'k8s', goPackage: 'k8s.io/kubernetes/cmd/kube-proxy' },
+  containerd: { module: 'containerd', goPackage: `${CONTAINERD}/cmd/containerd` },
+  'containerd-shim-runc-v2': { module: 'containerd', goPackage: `${CONTAINERD}/cmd/containerd-shim-runc-v2` },
+  ctr: { module: 'containerd', goPackage: `${CONTAINERD}/cmd/ctr` },
+  coredns: { module: 'coredns', goPackage: 'github.com/coredns/coredns' },
   helm: { module: 'helm', goPackage: 'helm.sh/helm/v4/cmd/helm' },
 } as const
 
 type Program = keyof typeof SOURCES
-type ControlPlaneProgram = Exclude<Program, 'helm'>
-export type Binaries = Readonly<Record<ControlPlaneProgram, string>>
 
-const CONTROL_PLANE: readonly ControlPlaneProgram[] = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl']
+const CONTROL_PLANE = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kubectl'] as const
+const KUBERNETES_NODE = ['kube-scheduler', 'kubelet', 'kube-proxy'] as const
+const RUNTIME = ['containerd', 'containerd-shim-runc-v2', 'ctr'] as const
+
+type Paths<P extends Program> = Readonly<Record<P, string>>
+export type Binaries = Paths<(typeof CONTROL_PLANE)[number]>
+/** What turns a control plane into a cluster of one node. */
+export type NodeBinaries = Paths<(typeof KUBERNETES_NODE)[number] | (typeof RUNTIME)[number] | 'coredns'>
 
 export interface BinariesOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
@@ -53,16 +68,26 @@ export async function findBinaries(options: BinariesOptions = {}): Promise<Binar
   )
 }
 
+/** Finds the programs of a node, and builds what the cache lacks. @throws Error that says what to install */
+export async function findNodeBinaries(options: BinariesOptions = {}): Promise<NodeBinaries> {
+  return {
+    ...(await fromCache(KUBERNETES_NODE, options)),
+    ...(await fromCache(RUNTIME, options)),
+    ...(await fromCache(['coredns'], options)),
+  }
+}
+
 /** Finds Helm 4, or builds it. @throws Error that says what to install or set */
 export async function findHelm(options: BinariesOptions = {}): Promise<string> {
   const own = (options.env ?? process.env).HELM_BIN
   return own === undefined || own === '' ? (await fromCache(['helm'], options)).helm : own
 }
 
+/** All of them from the same module. */
 async function fromCache<P extends Program>(
   programs: readonly P[],
   { env = process.env, say = () => undefined }: BinariesOptions,
-): Promise<Readonly<Record<P, string>>> {
+): Promise<Paths<P>> {
   const [first] = programs
   const bin = join(cacheDirectory(env), first === undefined ? '' : fingerprint(SOURCES[first].module), 'bin')
   const missing = missingIn(bin, programs)
@@ -85,8 +110,8 @@ function fingerprint(module: string): string {
   return hash.digest('hex').slice(0, 12)
 }
 
-function pathsIn<P extends Program>(directory: string, programs: readonly P[]): Readonly<Record<P, string>> {
-  return Object.fromEntries(programs.map((program) => [program, join(directory, program)])) as Record<P, string>
+function pathsIn<P extends Program>(directory: string, programs: readonly P[]): Paths<P> {
+  return Object.fromEntries(programs.map((program) => [program, join(directory, program)])) as Paths<P>
 }
 
 function missingIn<P extends Program>(directory: string, programs: readonly P[]): P[] {

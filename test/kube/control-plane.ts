@@ -25,9 +25,11 @@ export interface ControlPlaneOptions {
   readonly binaries: Binaries
   /** For certificates, etcd's data and logs. */
   readonly dir: string
-  readonly addresses: Addresses
+  readonly addresses: Pick<Addresses, 'controlPlane' | 'services'>
   /** False: nothing but the API. Default true. */
   readonly controllers?: boolean
+  /** More users, and the groups that each is in. */
+  readonly users?: Readonly<Record<string, readonly string[]>>
 }
 
 export interface ControlPlane {
@@ -37,9 +39,13 @@ export interface ControlPlane {
   readonly token: string
   /** Of the same user, towards the API server itself. */
   readonly kubeconfigPath: string
+  /** Of one of the users that were asked for; resolves with its path. */
+  kubeconfigOf(user: string): Promise<string>
   stop(): Promise<void>
 }
 
+const ADMINISTRATOR = 'kubernetes-admin'
+const CONTROLLER_MANAGER = 'system:kube-controller-manager'
 const API_READY_WITHIN_MS = 60_000
 const CONTROLLERS_READY_WITHIN_MS = 60_000
 const LOOK_TIMEOUT_MS = 2_000
@@ -53,7 +59,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const files = await writeFiles(options, authority)
   const url = `https://${addresses.controlPlane}:6443`
   const connect = { server: url, caPem: authority.caPem }
-  const kubeconfigPath = await writeKubeconfig(join(dir, 'admin.kubeconfig'), { ...connect, token: files.adminToken })
+  const kubeconfigOf = (user: string) => {
+    const token = files.tokens.get(user)
+    if (token === undefined) throw new Error(`the control plane was started without a user ${user}`)
+    return writeKubeconfig(join(dir, `${user.replaceAll(':', '-')}.kubeconfig`), { ...connect, token })
+  }
+  const kubeconfigPath = await kubeconfigOf(ADMINISTRATOR)
   const transport = createTransport(loadKubeConfig({ path: kubeconfigPath }), { maxRetries: 0 })
   starting.defer(() => transport.close())
 
@@ -67,15 +78,15 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const apiServer = start('kube-apiserver', apiServerArguments(options, files))
   await apiServer.until('it was ready', () => isReady(transport), API_READY_WITHIN_MS)
   if (options.controllers !== false) {
-    const token = files.controllerManagerToken
-    const path = await writeKubeconfig(join(dir, 'controller-manager.kubeconfig'), { ...connect, token })
+    const path = await kubeconfigOf(CONTROLLER_MANAGER)
     const manager = start('kube-controller-manager', controllerManagerArguments(options, files, path))
     const canHavePods = () => hasDefaultAccount(transport)
     await manager.until('the default service account was there', canHavePods, CONTROLLERS_READY_WITHIN_MS)
   }
   transport.close()
   const running = starting.move()
-  return { url, authority, token: files.adminToken, kubeconfigPath, stop: () => running.disposeAsync() }
+  const token = files.tokens.get(ADMINISTRATOR) ?? ''
+  return { url, authority, token, kubeconfigPath, kubeconfigOf, stop: () => running.disposeAsync() }
 }
 
 /** `/readyz` waits for the hooks that make the first namespaces and cluster roles. */
@@ -106,9 +117,9 @@ interface Files {
   readonly kubeletClient: CertificateFiles
   /** Signs the tokens of service accounts. */
   readonly accountKeys: { readonly key: string; readonly public: string }
-  readonly tokens: string
-  readonly adminToken: string
-  readonly controllerManagerToken: string
+  readonly tokenList: string
+  /** Of each user. */
+  readonly tokens: ReadonlyMap<string, string>
 }
 
 interface CertificateFiles {
@@ -116,7 +127,8 @@ interface CertificateFiles {
   readonly key: string
 }
 
-async function writeFiles({ dir, addresses }: ControlPlaneOptions, authority: CertificateAuthority): Promise<Files> {
+async function writeFiles(options: ControlPlaneOptions, authority: CertificateAuthority): Promise<Files> {
+  const { dir, addresses } = options
   const secret = async (name: string, content: string) => {
     await writeFile(join(dir, name), content, { mode: 0o600 })
     return join(dir, name)
@@ -141,19 +153,18 @@ async function writeFiles({ dir, addresses }: ControlPlaneOptions, authority: Ce
     privateKeyEncoding: { type: 'sec1', format: 'pem' },
     publicKeyEncoding: { type: 'spki', format: 'pem' },
   })
-  const [adminToken, controllerManagerToken] = [newToken(), newToken()]
-  const tokens = [
-    `${adminToken},kubernetes-admin,admin,system:masters`,
-    `${controllerManagerToken},system:kube-controller-manager,controller-manager`,
-  ]
+  const groups = { [ADMINISTRATOR]: ['system:masters'], [CONTROLLER_MANAGER]: [], ...options.users }
+  const tokens = new Map(Object.keys(groups).map((user) => [user, newToken()]))
+  const tokenList = Object.entries(groups).map(
+    ([user, own]) => `${tokens.get(user)},${user},${user},"${own.join(',')}"\n`,
+  )
   return {
     ca: await secret('ca.crt', authority.caPem),
     serving: await certificate('apiserver', serving),
     kubeletClient: await certificate('kubelet-client', kubeletClient),
     accountKeys: { key: await secret('accounts.key', privateKey), public: await secret('accounts.pub', publicKey) },
-    tokens: await secret('tokens.csv', `${tokens.join('\n')}\n`),
-    adminToken,
-    controllerManagerToken,
+    tokenList: await secret('tokens.csv', tokenList.join('')),
+    tokens,
   }
 }
 
@@ -190,8 +201,9 @@ function apiServerArguments({ addresses }: ControlPlaneOptions, files: Files): s
     `--tls-cert-file=${files.serving.cert}`,
     `--tls-private-key-file=${files.serving.key}`,
     `--service-cluster-ip-range=${addresses.services}`,
-    '--authorization-mode=RBAC',
-    `--token-auth-file=${files.tokens}`,
+    '--authorization-mode=Node,RBAC',
+    '--enable-admission-plugins=NodeRestriction',
+    `--token-auth-file=${files.tokenList}`,
     '--service-account-issuer=https://kubernetes.default.svc.cluster.local',
     `--service-account-key-file=${files.accountKeys.public}`,
     `--service-account-signing-key-file=${files.accountKeys.key}`,

@@ -7,6 +7,8 @@ export interface Program {
   readonly path: string
   readonly args: readonly string[]
   readonly logPath: string
+  /** Default: this process's. */
+  readonly env?: NodeJS.ProcessEnv
 }
 
 const LOOK_EVERY_MS = 50
@@ -22,7 +24,10 @@ export class RunningProgram {
   constructor(program: Program) {
     const log = openSync(program.logPath, 'a')
     this.#program = program
-    this.#child = spawn(program.path, program.args, { stdio: ['ignore', log, log] })
+    this.#child = spawn(program.path, program.args, {
+      stdio: ['ignore', log, log],
+      env: program.env ?? process.env,
+    })
     closeSync(log)
     this.#ended = new Promise((resolve) => {
       this.#child.once('exit', () => resolve())

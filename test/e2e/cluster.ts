@@ -1,0 +1,56 @@
+/** A whole cluster of one node, of Kubernetes' own programs, in the namespaces that `main.ts` made. */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { findBinaries, findNodeBinaries } from '../kube/binaries.ts'
+import { startControlPlane } from '../kube/control-plane.ts'
+import { ADDRESSES, NODE_NAME } from './addresses.ts'
+import { dnsObjects } from './dns-objects.ts'
+import { toolAt, type Tool } from './kubectl.ts'
+import { NODE_USERS, startNode } from './node.ts'
+import { findCniPlugins, findProgram } from './requirements.ts'
+
+export interface ClusterOptions {
+  readonly dir: string
+  /** Of all pods; see cgroups.ts. */
+  readonly cgroup: string
+  /** Archives of all images that pods may use. */
+  readonly images: readonly string[]
+}
+
+export interface Cluster {
+  /** Of an administrator. */
+  readonly kubeconfigPath: string
+  readonly kubectl: Tool
+  close(): Promise<void>
+}
+
+const NODE_READY_WITHIN = '180s'
+
+/** Resolves once the Node is Ready and takes pods. What had started is stopped again when something does not. */
+export async function startCluster({ dir, cgroup, images }: ClusterOptions): Promise<Cluster> {
+  await using starting = new AsyncDisposableStack()
+  await mkdir(dir, { recursive: true })
+  const binaries = await findBinaries()
+  const plane = await startControlPlane({
+    ...{ binaries, dir: join(dir, 'control-plane') },
+    ...{ addresses: ADDRESSES, users: NODE_USERS },
+  })
+  starting.defer(() => plane.stop())
+  const kubectl = toolAt(binaries.kubectl, { KUBECONFIG: plane.kubeconfigPath })
+  await kubectl(['apply', '--filename=-'], JSON.stringify(dnsObjects()))
+  const node = await startNode({
+    ...{ binaries: await findNodeBinaries(), dir: join(dir, 'node'), plane, cgroup },
+    ...{ cniPlugins: there('the CNI plugins', findCniPlugins()), runc: there('runc', findProgram('runc')) },
+  })
+  starting.defer(() => node.stop())
+  for (const archive of images) await node.importImages(archive)
+  for (const what of ['create', 'condition=Ready'])
+    await kubectl(['wait', `node/${NODE_NAME}`, `--for=${what}`, `--timeout=${NODE_READY_WITHIN}`])
+  const running = starting.move()
+  return { kubeconfigPath: plane.kubeconfigPath, kubectl, close: () => running.disposeAsync() }
+}
+
+function there(what: string, path: string | undefined): string {
+  if (path === undefined) throw new Error(`${what}: not found, though they were when the tests began`)
+  return path
+}
