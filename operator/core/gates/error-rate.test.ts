@@ -84,6 +84,12 @@ describe('judgeErrorRate', () => {
       /stable \(with earlier steps\) 1000 of 10000 \(10 %\)/,
     ],
     [
+      'says why what it was asked does not count',
+      { stable: answers(1000), candidate: { ...NO_ANSWERS, rejected: 7 } },
+      'Inconclusive',
+      /^candidate answered nothing that counts yet \(7 requests were bad, or stable was no quicker/,
+    ],
+    [
       'fails a dead candidate even while stable has no data to speak of',
       { stable: answers(2), candidate: answers(0, 3, 40) },
       'Fail',

@@ -31,6 +31,7 @@ interface Counts {
   readonly n: number
   readonly k: number
   readonly skipped: number
+  readonly rejected: number
 }
 
 interface Finding {
@@ -65,7 +66,7 @@ export function judgeErrorRate(gate: ErrorRateGate, samples: Samples, terms: Ter
 }
 
 function countsOf(answers: Samples['stable']): Counts {
-  return { n: answers.ok + answers.error, k: answers.error, skipped: answers.skipped }
+  return { n: answers.ok + answers.error, k: answers.error, skipped: answers.skipped, rejected: answers.rejected }
 }
 
 /** The finding if all counts that still grow were `scale` times what they are. */
@@ -106,7 +107,7 @@ function stableBounds({ stable, baseline, terms }: Comparison, scale: number): R
 }
 
 function scaled(counts: Counts, scale: number): Counts {
-  return { n: counts.n * scale, k: counts.k * scale, skipped: counts.skipped * scale }
+  return { ...counts, n: counts.n * scale, k: counts.k * scale, skipped: counts.skipped * scale }
 }
 
 function missing(comparison: Comparison): number | undefined {
@@ -124,15 +125,19 @@ const REFERENCE: Readonly<Record<Baseline, string>> = {
 
 function seen({ candidate, stable, baseline }: Comparison): string {
   const ours =
-    candidate.n === 0
-      ? 'candidate answered nothing yet'
-      : `candidate failed ${shareOf(candidate.k, candidate.n, ' requests')}`
+    candidate.n === 0 ? silence(candidate) : `candidate failed ${shareOf(candidate.k, candidate.n, ' requests')}`
   const kept = candidate.skipped === 0 ? '' : ` and was kept from ${candidate.skipped} by the circuit breaker`
   const theirs =
     baseline === 'None'
       ? 'stable answered none to compare with'
       : `${REFERENCE[baseline]} ${shareOf(stable.k, stable.n)}`
   return `${ours}${kept}, ${theirs}`
+}
+
+function silence({ rejected }: Counts): string {
+  return rejected === 0
+    ? 'candidate answered nothing yet'
+    : `candidate answered nothing that counts yet (${rejected} requests were bad, or stable was no quicker than a candidate that was too slow)`
 }
 
 function conclusion(comparison: Comparison, finding: Finding, more: number | undefined): string {
