@@ -9,6 +9,7 @@ const STATUS_OF = {
   request_timeout: 408,
   too_large: 413,
   unsupported_media_type: 415,
+  expectation_failed: 417,
   invalid_input: 422,
   overloaded: 429,
   headers_too_large: 431,
@@ -49,6 +50,12 @@ export class ApiError extends Error {
 /** The V2 protocol wants `error` to be a string; code and field stand beside it for those who look. */
 export function v2ErrorBody({ code, message, details: { field } }: ApiError): string {
   return JSON.stringify({ error: message, code, ...(field !== undefined && { field }) })
+}
+
+/** The body of an error as the family of this path words it, whether it has a route or not. */
+export function errorBodyAt(path: string, error: ApiError): string {
+  const isV2 = path === '/v2' || path.startsWith('/v2/') || path.startsWith('/v1/')
+  return isV2 ? v2ErrorBody(error) : errorBody(error)
 }
 
 /** The JSON body of an error. */

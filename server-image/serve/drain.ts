@@ -44,7 +44,7 @@ export class Connections {
       connection.pending += 1
       response.once('close', () => (connection.pending -= 1))
     }
-    server.prependListener('request', onRequest).prependListener('checkContinue', onRequest)
+    for (const event of ['request', 'checkContinue', 'checkExpectation']) server.prependListener(event, onRequest)
   }
 
   /** Resolves when every connection is closed: true if none had to be cut off with a request on it. */

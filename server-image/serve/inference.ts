@@ -5,7 +5,7 @@ import type { ErrorWording } from './answer.ts'
 import type { ServedModel } from './served-model.ts'
 
 export interface InferenceRequest {
-  /** Path and query as they were sent. */
+  /** Path and query, without scheme and host. */
   readonly url: string
   readonly headers: IncomingHttpHeaders
   /** Names and values in turn, as they were sent. */

@@ -14,6 +14,7 @@ import type { MonitorSettings } from '../monitor/settings.ts'
 import { Connections, type DrainTiming } from './drain.ts'
 import { openModel, type OpenedModel, type ThreadChoice } from './engine/open-model.ts'
 import { createApp } from './http/app.ts'
+import { Exchanges } from './http/exchanges.ts'
 import { createHttpServer, type HttpLimits } from './http/http-server.ts'
 import { createListener } from './http/listener.ts'
 import { InferenceService } from './inference-service.ts'
@@ -134,6 +135,7 @@ function httpServerOf({ options, instance, state, metrics, monitor, traffic }: H
   const { log, revision, maxBodyBytes } = options
   const onInternalError = (error: unknown) => log.error({ err: error }, 'a request met a fault of the server')
   const isClosing = () => state.isDraining || traffic.isRetired
+  const exchanges = new Exchanges(isClosing)
   const routes = inferenceRoutes(options)
   const pages = [
     ...pagesOf({ ...options, evidencePath: EVIDENCE_PATH, instance, state, traffic, metrics }),
@@ -149,10 +151,10 @@ function httpServerOf({ options, instance, state, metrics, monitor, traffic }: H
       onInternalError,
     }),
     maxBodyBytes,
-    isClosing,
+    exchanges,
     onInternalError,
   })
-  return createHttpServer(listener, maxBodyBytes, options.limits)
+  return createHttpServer({ listener, exchanges, maxBodyBytes, limits: options.limits })
 }
 
 async function listen(

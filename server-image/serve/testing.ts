@@ -1,4 +1,5 @@
 /** For tests only: real servers on free ports with the models of model/testdata, and words to talk to them. */
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { DEFAULT_MONITORING } from '../monitor/settings.ts'
@@ -70,6 +71,28 @@ export async function post(url: string, body: unknown, headers: Record<string, s
 export async function get(url: string): Promise<Reply> {
   const response = await fetch(url)
   return { status: response.status, headers: response.headers, json: await response.json() }
+}
+
+/** Writes raw bytes and gives back all that comes until the server closes the connection. */
+export function talkTo(
+  { port }: Pick<TestServer, 'port'>,
+  text: string,
+  then?: (socket: Socket) => void,
+): Promise<string> {
+  return new Promise((resolve) => {
+    let heard = ''
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.write(text)
+      then?.(socket)
+    })
+    socket.on('data', (chunk) => (heard += String(chunk)))
+    socket.on('error', () => undefined).on('close', () => resolve(heard))
+  })
+}
+
+/** @param headers lines, each with its end */
+export function rawPost(body: string, headers = ''): string {
+  return `POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n${headers}\r\n${body}`
 }
 
 /** Polls until the condition holds. @throws Error when it still does not after ten seconds */

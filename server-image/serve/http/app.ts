@@ -1,13 +1,7 @@
 /** Everything but inference: health, metrics, metadata, and errors in JSON for all that is not there. */
-import express, {
-  type ErrorRequestHandler,
-  type Express,
-  type Request,
-  type RequestHandler,
-  type Response,
-} from 'express'
+import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express'
 import { errorHeaders } from '../answer.ts'
-import { ApiError, errorBody, v2ErrorBody } from '../api-error.ts'
+import { ApiError, errorBodyAt } from '../api-error.ts'
 
 /** A path that can be read, or posted to. */
 export interface PageRoute {
@@ -30,6 +24,8 @@ export function createApp({ pages, inferencePaths, isClosing, onInternalError }:
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
+  app.enable('case sensitive routing')
+  app.enable('strict routing')
   app.set('query parser', 'simple')
   app.use((_request, response, next) => {
     response.setHeader('cache-control', 'no-store')
@@ -47,8 +43,9 @@ export function createApp({ pages, inferencePaths, isClosing, onInternalError }:
     app.all(path, refuseMethod(method === 'GET' ? 'GET, HEAD' : 'POST'))
   }
   for (const path of inferencePaths.keys()) app.all(literal(path), refuseMethod('POST'))
+  const known = `POST to ${[...inferencePaths.keys()].join(', ')}, or GET / for all that there is`
   app.use((request, response) => {
-    sendError(response, new ApiError('not_found', `There is no ${request.path}; GET / lists what there is.`))
+    sendError(response, new ApiError('not_found', `There is no ${request.path}; ${known}.`))
   })
   app.use(errorHandler(onInternalError))
   return app
@@ -83,14 +80,10 @@ function errorHandler(onInternalError: (error: unknown) => void): ErrorRequestHa
 function sendError(response: Response, error: ApiError): void {
   const headers = errorHeaders(error)
   for (let at = 0; at < headers.length; at += 2) response.setHeader(headers[at] ?? '', headers[at + 1] ?? '')
-  response.status(error.status).end(isV2(response.req) ? v2ErrorBody(error) : errorBody(error))
+  response.status(error.status).end(errorBodyAt(response.req.path, error))
 }
 
 /** A colon in a path has a meaning in express's patterns. */
 function literal(path: string): string {
   return path.replaceAll(':', '\\:')
-}
-
-function isV2({ path }: Request): boolean {
-  return path === '/v2' || path.startsWith('/v2/') || path.startsWith('/v1/')
 }

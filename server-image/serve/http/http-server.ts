@@ -1,7 +1,11 @@
 /** The node:http server with limits that hold against slow, huge and broken clients; every refusal is JSON. */
-import { createServer, STATUS_CODES, type RequestListener, type Server } from 'node:http'
+import { createServer, STATUS_CODES, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { ApiError, errorBody } from '../api-error.ts'
+import { errorHeaders } from '../answer.ts'
+import { ApiError, errorBody, errorBodyAt } from '../api-error.ts'
+import type { Exchange, Exchanges } from './exchanges.ts'
+import { send, sendEarly, type Sendable } from './send.ts'
+import { canonicalTarget } from './target.ts'
 
 export interface HttpLimits {
   readonly maxConnections: number
@@ -17,8 +21,22 @@ export const MAX_HEADER_BYTES = 16 * 1024
 const KEEP_ALIVE_MS = 75_000
 const MAX_CHECK_INTERVAL_MS = 1_000
 
-export function createHttpServer(listener: RequestListener, maxBodyBytes: number, limits: HttpLimits): Server {
+export interface HttpServerOptions {
+  /** Gets the requests that are to be processed. */
+  readonly listener: RequestListener
+  readonly exchanges: Exchanges
+  readonly maxBodyBytes: number
+  readonly limits: HttpLimits
+}
+
+export function createHttpServer({ listener, exchanges, maxBodyBytes, limits }: HttpServerOptions): Server {
   const { headersTimeoutMs, requestTimeoutMs, maxConnections } = limits
+  const begun =
+    (handle: RequestListener): RequestListener =>
+    (request, response) => {
+      if (exchanges.begin(request, response)) handle(request, response)
+      else request.resume()
+    }
   const server = createServer(
     {
       headersTimeout: headersTimeoutMs,
@@ -28,17 +46,36 @@ export function createHttpServer(listener: RequestListener, maxBodyBytes: number
       maxHeaderSize: MAX_HEADER_BYTES,
       noDelay: true,
     },
-    listener,
+    begun(listener),
   )
   server.maxConnections = maxConnections
   server.maxRequestsPerSocket = 0
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuse(socket, httpErrorOf(error)))
-  server.on('checkContinue', (request, response) => {
+  const refused = new WeakSet<Duplex>()
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // Whatever follows a fault is one as well.
+    if (refused.has(socket)) return
+    refused.add(socket)
+    refuse(socket, httpErrorOf(error), exchanges.latestOf(socket))
+  })
+  const onContinue = begun((request, response) => {
     // A body that will be refused need not be sent at all.
     if (Number(request.headers['content-length'] ?? 0) <= maxBodyBytes) response.writeContinue()
     listener(request, response)
   })
-  return server
+  const onExpectation = begun((request, response) => {
+    exchanges.endWith({ request, response })
+    sendEarly(request, response, errorAnswer(request, unknownExpectation(request)))
+  })
+  return server.on('checkContinue', onContinue).on('checkExpectation', onExpectation)
+}
+
+function unknownExpectation({ headers: { expect = '' } }: IncomingMessage): ApiError {
+  const message = `The server knows no expectation but "100-continue", and got "${expect.slice(0, 80)}".`
+  return new ApiError('expectation_failed', message)
+}
+
+function errorAnswer({ url = '/' }: IncomingMessage, error: ApiError): Sendable {
+  return { status: error.status, headers: errorHeaders(error), body: errorBodyAt(canonicalTarget(url), error) }
 }
 
 function httpErrorOf({ code }: NodeJS.ErrnoException): ApiError {
@@ -51,13 +88,25 @@ function httpErrorOf({ code }: NodeJS.ErrnoException): ApiError {
   return new ApiError('invalid_http', 'The request is not valid HTTP/1.1.')
 }
 
-/** Writes straight to the socket, as there is no request that could be answered. */
-function refuse(socket: Duplex, error: ApiError): void {
-  const isAnswering = (socket as { _httpMessage?: { headersSent?: boolean } | null })._httpMessage?.headersSent === true
-  if (!socket.writable || isAnswering) {
-    socket.destroy()
-    return
-  }
+/** Law: what was asked before the fault gets its own answer first; then comes that of the fault, and the end of the connection. */
+function refuse(socket: Duplex, error: ApiError, latest: Exchange | undefined): void {
+  if (!socket.writable) socket.destroy()
+  else if (latest === undefined) write(socket, error)
+  else if (latest.request.complete) whenAnswered(latest, () => write(socket, error))
+  // The fault is in the body of the latest: it is what the answer is to, if there is none yet.
+  else if (latest.response.headersSent) whenAnswered(latest, () => socket.end(() => socket.destroy()))
+  else send(latest.response, errorAnswer(latest.request, error), true)
+}
+
+function whenAnswered({ response }: Exchange, then: () => void): void {
+  if (response.writableFinished) then()
+  else response.once('finish', then)
+}
+
+/** Straight to the socket, as there is no request that could be answered. */
+function write(socket: Duplex, error: ApiError): void {
+  // Law: behind an answer that ends the connection there is nothing more.
+  if (!socket.writable) return
   const body = errorBody(error)
   const head = `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}\r\ncontent-type: application/json; charset=utf-8\r\n`
   socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`, () =>

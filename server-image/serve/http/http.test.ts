@@ -1,8 +1,8 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { request as httpRequest } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { DURATION_HEADER, REVISION_HEADER } from '../../../protocol/headers.ts'
-import { get, post, startTestServer, type Reply, type TestServer } from '../testing.ts'
+import { get, post, rawPost, startTestServer, talkTo, type Reply, type TestServer } from '../testing.ts'
 
 const row = Array.from({ length: 20 }, (_, index) => index / 10)
 let server: TestServer
@@ -18,22 +18,7 @@ afterAll(() => server.close())
 
 const errorOf = ({ json }: Reply) => (json as { error: { code: string; message: string; field?: string } }).error
 
-/** Writes raw bytes and gives back all that comes until the server closes the connection. */
-function talk(text: string | Buffer, then?: (socket: Socket) => void): Promise<string> {
-  return new Promise((resolve) => {
-    let heard = ''
-    const socket = connect(server.port, '127.0.0.1', () => {
-      socket.write(text)
-      then?.(socket)
-    })
-    socket.on('data', (chunk) => (heard += String(chunk)))
-    socket.on('error', () => undefined).on('close', () => resolve(heard))
-  })
-}
-
-function rawPost(body: string, headers = ''): string {
-  return `POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n${headers}\r\n${body}`
-}
+const talk = (text: string, then?: (socket: Socket) => void) => talkTo(server, text, then)
 
 describe('what can be asked', () => {
   test('is listed, with every path of it answering', async () => {
@@ -61,12 +46,35 @@ describe('what can be asked', () => {
     expect([wrong.status, wrong.headers.get('allow'), errorOf(wrong).code]).toEqual([405, 'POST', 'method_not_allowed'])
     const page = await post(`${server.url}/health`, {})
     expect([page.status, page.headers.get('allow')]).toEqual([405, 'GET, HEAD'])
-    for (const path of ['/nope', '/v2/models/other/infer', '/%ff', '/predict/', '/..%2f..%2fetc']) {
-      const missing = await post(server.url + path, {})
-      expect([path, missing.status < 500 && missing.status >= 404]).toEqual([path, true])
+    for (const path of [
+      '/nope',
+      '/v2/models/other/infer',
+      '/%ff',
+      '/predict/',
+      '/PREDICT',
+      '/livez/',
+      '/..%2f..%2fetc',
+    ]) {
+      const missing = await post(server.url + path, { features: row })
       const { code } = path.startsWith('/v2/') ? (missing.json as { code: string }) : errorOf(missing)
-      expect(code).toMatch(/not_found|method_not_allowed/)
+      expect([path, missing.status, code]).toEqual([path, 404, 'not_found'])
+      expect(JSON.stringify(missing.json)).toContain('POST to /predict, /predict/batch, ')
     }
+  })
+
+  test.each([
+    ['POST', 'http://x/predict', { features: row }],
+    ['POST', 'HTTP://user@x:80/predict?a=http://b', { features: row }],
+    ['POST', '/%70redict', { features: row }],
+    ['POST', '/v1/models/m:predict', { instances: [row] }],
+    ['POST', '/v1/models/m%3Apredict', { instances: [row] }],
+    ['POST', '/v1/models/m%3apredict', { instances: [row] }],
+    ['GET', 'http://x', {}],
+    ['GET', 'http://x?a', {}],
+    ['GET', 'http://x/v2/models/%6D', {}],
+  ])('takes every way to write a target: %s %s', async (method, target, body) => {
+    const asked = rawPost(JSON.stringify(body), 'connection: close\r\n').replace('POST /predict', `${method} ${target}`)
+    expect(await talk(asked)).toMatch(/^HTTP\/1.1 200 /)
   })
 
   test('takes a query with an inference path', async () => {
@@ -167,6 +175,11 @@ describe('bad bodies', () => {
       asking.on('error', () => undefined).flushHeaders()
     })
     expect(status).toBe(413)
+  })
+
+  test('with another expectation: refused in JSON', async () => {
+    const heard = await talk(rawPost(JSON.stringify({ features: row }), 'expect: 200-maybe\r\n'))
+    expect(heard).toMatch(/^HTTP\/1.1 417 .*content-type: application\/json.*"expectation_failed".*200-maybe/s)
   })
 
   test('small, with "Expect: 100-continue": taken', async () => {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Answer } from '../answer.ts'
 
-type Sendable = Pick<Answer, 'status' | 'headers' | 'body'>
+export type Sendable = Pick<Answer, 'status' | 'headers' | 'body'>
 
 /** @param closing the client is to open a new connection for its next request */
 export function send(response: ServerResponse, { status, headers, body }: Sendable, closing: boolean): void {

@@ -13,6 +13,22 @@ export function v1ModelPath(modelName: string): string {
   return `/v1/models/${encoded(modelName)}`
 }
 
+const V1_PREDICT = /^(\/v1\/models\/[^/]+)%3Apredict$/
+
+/** The path as it is written here, of one that means the same with other escapes; the colon before `predict` may be escaped too. */
+export function canonicalPath(path: string): string {
+  return path.split('/').map(reencoded).join('/').replace(V1_PREDICT, '$1:predict')
+}
+
+function reencoded(segment: string): string {
+  try {
+    return encoded(decodeURIComponent(segment))
+  } catch {
+    // Escapes of no text: such a path is nowhere, and the client is told of it as it was sent.
+    return segment
+  }
+}
+
 /** What `encodeURIComponent` leaves as it is has a meaning in express's paths. */
 function encoded(segment: string): string {
   return encodeURIComponent(segment).replace(
