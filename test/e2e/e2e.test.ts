@@ -1,12 +1,16 @@
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { startCluster, type Cluster } from './cluster.ts'
 
 let cluster: Cluster
 
 beforeAll(async () => {
-  cluster = await startCluster({ dir: join(tmpdir(), 'cluster'), cgroup: process.env.PENSTOCK_E2E ?? '', images: [] })
+  cluster = await startCluster({
+    dir: join(tmpdir(), 'cluster'),
+    cgroup: process.env.PENSTOCK_E2E ?? '',
+    images: (process.env.PENSTOCK_E2E_IMAGES ?? '').split(delimiter),
+  })
 }, 300_000)
 afterAll(() => cluster?.close(), 60_000)
 

@@ -7,9 +7,6 @@ import { ADDRESSES } from './addresses.ts'
 
 const run = promisify(execFile)
 
-/** Whoever starts the namespaces makes those that do not exist, as they would stay. */
-export const COVERED = ['/run', '/var/log', '/var/lib/cni'] as const
-
 /** The kubelet sets these for the whole machine and ends where it may not: it finds files instead that hold what it wants. */
 const KERNEL_SETTINGS: Readonly<Record<string, string>> = {
   'vm/overcommit_memory': '1',
@@ -24,10 +21,24 @@ const KERNEL_SETTINGS: Readonly<Record<string, string>> = {
 export async function furnishNode(temporary: string): Promise<void> {
   // Pods share mounts with the node, as the kubelet has it; the peers are all in this namespace.
   await run('mount', ['--make-rshared', '/'])
-  for (const path of [temporary, ...COVERED]) await run('mount', ['-t', 'tmpfs', '-o', 'mode=0755', 'penstock', path])
+  for (const path of ['/run', '/var/log']) await mountMemory(path)
   await mkdir('/run/netns')
+  await coverState()
+  await mountMemory(temporary)
   await pretendKernelSettings(join(temporary, 'kernel'))
   await furnishNetwork()
+}
+
+async function mountMemory(path: string): Promise<void> {
+  await run('mount', ['-t', 'tmpfs', '-o', 'mode=0755', 'penstock', path])
+}
+
+/** Programs find what is in `/var/lib`, and what they write there is in memory: CNI has a folder there that cannot be had elsewhere. */
+async function coverState(): Promise<void> {
+  const [upper, work] = ['/run/penstock-state', '/run/penstock-state.work']
+  for (const path of [upper, work]) await mkdir(path)
+  const layers = `lowerdir=/var/lib,upperdir=${upper},workdir=${work}`
+  await run('mount', ['-t', 'overlay', '-o', layers, 'penstock', '/var/lib'])
 }
 
 async function pretendKernelSettings(dir: string): Promise<void> {

@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { groupsIn, type Hierarchies } from './cgroups.ts'
-import { COVERED } from './furnishing.ts'
 
 const run = promisify(execFile)
 
@@ -14,6 +13,7 @@ const run = promisify(execFile)
 const USUAL_PLACES = [
   '/run/containerd',
   '/run/netns',
+  '/var/lib/cni',
   '/var/lib/kubelet',
   '/var/lib/containerd',
   '/var/lib/etcd',
@@ -66,7 +66,7 @@ export async function tracesOn({ hierarchies, mark, cgroup, temporary }: Look): 
     'control group': Promise.all(hierarchies.all.map(groupsIn)).then((groups) => groups.flat()),
     process: processes(mark, cgroup),
     file: readdir(temporary).then((names) => names.map((name) => join(temporary, name))),
-    directory: Promise.resolve([...USUAL_PLACES, ...COVERED].filter(existsSync)),
+    directory: Promise.resolve(USUAL_PLACES.filter(existsSync)),
     'kernel setting': kernelSettings(),
   }
   const seen = Object.entries(kinds).map(async ([kind, things]) => [kind, new Set(await things)] as const)

@@ -4,21 +4,20 @@
  * This process finds or builds programs and images, enters the namespaces, and looks in the end whether anything was left; `inside.ts`
  * runs the tests there. It promises that, however the tests end, it removes what no namespace takes away.
  */
-import { existsSync } from 'node:fs'
-import { mkdir, rmdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
 import { cacheDirectory, findBinaries, findHelm, findNodeBinaries } from '../kube/binaries.ts'
 import { runIsolated } from '../kube/namespaces.ts'
 import { CANNOT_RUN } from '../run-jest.ts'
 import { findHierarchies, groupName, makeGroup, removeGroups } from './cgroups.ts'
-import { COVERED } from './furnishing.ts'
+import { findImages } from './images.ts'
 import { leftSince, tracesOn } from './leftovers.ts'
 import { missingRequirements } from './requirements.ts'
 
 const MARK = 'PENSTOCK_E2E'
 
 /** @returns the exit code of the tests */
-async function runTests(): Promise<number> {
+async function runTests(env: Readonly<Record<string, string>>): Promise<number> {
   const hierarchies = await findHierarchies()
   await removeGroups(hierarchies)
   const temporary = join(cacheDirectory(), 'run')
@@ -27,19 +26,16 @@ async function runTests(): Promise<number> {
   const look = { hierarchies, mark: `${MARK}=${id}`, cgroup: id, temporary }
   const before = await tracesOn(look)
   let status: number
-  const made = COVERED.filter((path) => !existsSync(path))
   try {
-    for (const path of made) await mkdir(path)
     await makeGroup(hierarchies, id)
     status = await runIsolated({
       command: [process.execPath, join(import.meta.dirname, 'inside.ts'), ...process.argv.slice(2)],
       cwd: join(import.meta.dirname, '../..'),
-      env: { ...process.env, [MARK]: id },
+      env: { ...process.env, ...env, [MARK]: id },
       temporary,
     })
   } finally {
     await removeGroups(hierarchies)
-    for (const path of made) await rmdir(path)
   }
   const left = await leftSince(before, look)
   for (const each of left) console.error(`LEFT on this machine: ${each}`)
@@ -47,12 +43,13 @@ async function runTests(): Promise<number> {
   return left.length === 0 ? status : 1
 }
 
-/** Builds now, so that the tests inside find all of it in the cache. */
-async function prepare(): Promise<void> {
+/** Builds now, so that the tests inside find all of it in the cache. @returns what they need to know */
+async function prepare(): Promise<Readonly<Record<string, string>>> {
   const say = (line: string) => console.error(line)
   await findBinaries({ say })
-  await findNodeBinaries({ say })
-  await findHelm({ say })
+  const { pause } = await findNodeBinaries({ say })
+  const images = await findImages({ pause, say })
+  return { HELM_BIN: await findHelm({ say }), PENSTOCK_E2E_IMAGES: images.join(delimiter) }
 }
 
 const missing = await missingRequirements()
@@ -62,6 +59,5 @@ if (missing.length > 0) {
   )
   process.exitCode = CANNOT_RUN
 } else {
-  await prepare()
-  process.exitCode = await runTests()
+  process.exitCode = await runTests(await prepare())
 }

@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -37,6 +37,7 @@ const SOURCES = {
   'containerd-shim-runc-v2': { module: 'containerd', goPackage: `${CONTAINERD}/cmd/containerd-shim-runc-v2` },
   ctr: { module: 'containerd', goPackage: `${CONTAINERD}/cmd/ctr` },
   coredns: { module: 'coredns', goPackage: 'github.com/coredns/coredns' },
+  pause: { module: 'pause', goPackage: '.' },
   helm: { module: 'helm', goPackage: 'helm.sh/helm/v4/cmd/helm' },
 } as const
 
@@ -49,7 +50,7 @@ const RUNTIME = ['containerd', 'containerd-shim-runc-v2', 'ctr'] as const
 type Paths<P extends Program> = Readonly<Record<P, string>>
 export type Binaries = Paths<(typeof CONTROL_PLANE)[number]>
 /** What turns a control plane into a cluster of one node. */
-export type NodeBinaries = Paths<(typeof KUBERNETES_NODE)[number] | (typeof RUNTIME)[number] | 'coredns'>
+export type NodeBinaries = Paths<(typeof KUBERNETES_NODE)[number] | (typeof RUNTIME)[number] | 'coredns' | 'pause'>
 
 export interface BinariesOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
@@ -74,6 +75,7 @@ export async function findNodeBinaries(options: BinariesOptions = {}): Promise<N
     ...(await fromCache(KUBERNETES_NODE, options)),
     ...(await fromCache(RUNTIME, options)),
     ...(await fromCache(['coredns'], options)),
+    ...(await fromCache(['pause'], options)),
   }
 }
 
@@ -103,10 +105,10 @@ export function cacheDirectory(env: Readonly<Record<string, string | undefined>>
   return join(users === undefined || users === '' ? join(homedir(), '.cache') : users, 'penstock', 'kube')
 }
 
-/** Of the sources: twelve hexadecimal digits of the SHA-256 of go.mod and go.sum. */
+/** Of the sources: twelve hexadecimal digits of the SHA-256 of go.mod, go.sum and what else is there. */
 function fingerprint(module: string): string {
   const hash = createHash('sha256')
-  for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(MODS, module, file)))
+  for (const file of readdirSync(join(MODS, module)).sort()) hash.update(readFileSync(join(MODS, module, file)))
   return hash.digest('hex').slice(0, 12)
 }
 

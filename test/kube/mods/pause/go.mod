@@ -1,0 +1,3 @@
+module penstock.dev/test/kube/pause
+
+go 1.26.0
