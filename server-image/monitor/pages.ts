@@ -1,9 +1,8 @@
 /** The monitor's routes: the report for people, the same numbers as JSON, and feedback. */
 import type { Request, RequestHandler, Response } from 'express'
 import type { Registry } from 'prom-client'
-import { ApiError } from '../serve/api-error.ts'
 import { answerJson, type PageRoute } from '../serve/http/app.ts'
-import { readBody } from '../serve/http/body.ts'
+import { readBody, type Body, type BodyLimits } from '../serve/http/body.ts'
 import { checkJsonType } from '../serve/json/content-type.ts'
 import { parseJson } from '../serve/json/json-body.ts'
 import { takeFeedback } from './feedback.ts'
@@ -14,14 +13,14 @@ import { reportPage, type ReportedModel } from './report-page.ts'
 export interface MonitorPagesOptions extends ReportedModel {
   readonly monitor: Monitor
   readonly registry: Registry
-  readonly maxBodyBytes: number
+  readonly bodies: BodyLimits
 }
 
 /** Nothing may be loaded or run: the page is one document of text and inline drawings. */
 const CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 
 export function monitorPages(options: MonitorPagesOptions): PageRoute[] {
-  const { monitor, registry, maxBodyBytes } = options
+  const { monitor, registry, bodies } = options
   const count = feedbackCounter(registry)
   return [
     {
@@ -29,7 +28,7 @@ export function monitorPages(options: MonitorPagesOptions): PageRoute[] {
       method: 'POST',
       summary: 'the truth about an answer: {"id": its x-request-id, "label": ...}, or "labels" for a batch',
       answer: async (request, response) => {
-        const body = await jsonBody(request, maxBodyBytes)
+        const body = await jsonBody(request, bodies)
         if (body !== GONE) response.json(takeFeedback(monitor, body, count))
       },
     },
@@ -83,14 +82,11 @@ function driftJson(monitor: Monitor): RequestHandler {
 
 const GONE = Symbol('the client left')
 
-async function jsonBody(request: Request, maxBodyBytes: number): Promise<unknown> {
+async function jsonBody(request: Request, bodies: BodyLimits): Promise<unknown> {
   checkJsonType(request.headers)
-  const body = await new Promise<Parameters<Parameters<typeof readBody>[2]>[0]>((resolve) =>
-    readBody(request, maxBodyBytes, resolve),
-  )
+  const body = await new Promise<Body>((resolve) => readBody(request, bodies, resolve))
   if (body.kind === 'gone') return GONE
-  if (body.kind === 'too-large') {
-    throw new ApiError('too_large', `The body is larger than ${maxBodyBytes} bytes; send fewer labels at a time.`)
-  }
+  if (body.kind === 'refused') throw body.error
+  bodies.budget.giveBack(body.bytes.length)
   return parseJson(body.bytes)
 }

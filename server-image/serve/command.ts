@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { Command, Option } from 'commander'
 import { pino } from 'pino'
@@ -22,6 +23,7 @@ interface ServeFlags extends MonitorFlags {
   readonly requestDeadlineMs: number
   readonly maxInstances: number
   readonly maxBodyBytes: number
+  readonly maxInflightBodyMib: number
   readonly maxConnections: number
   readonly warmupRequests: number
   readonly intraOpThreads: number
@@ -69,6 +71,12 @@ export function serveCommand(): Command {
     .option('--request-deadline-ms <ms>', 'a request that waited longer is refused with 503', wholeNumber(1), 10_000)
     .option('--max-instances <rows>', 'rows that one request may have', wholeNumber(1), 1024)
     .option('--max-body-bytes <bytes>', 'size of a request', wholeNumber(1), 4 * 1024 * 1024)
+    .option(
+      '--max-inflight-body-mib <mib>',
+      'size of all requests that arrive or wait for answers; more are refused with 429',
+      wholeNumber(1),
+      defaultInflightMib(),
+    )
     .option('--max-connections <count>', 'connections at once', wholeNumber(1), DEFAULT_LIMITS.maxConnections)
     .option('--intra-op-threads <count>', 'threads that one run of the model may use', wholeNumber(1, 256), 1)
     .addOption(
@@ -118,6 +126,7 @@ async function serve(flags: ServeFlags): Promise<void> {
       },
       maxInstances: flags.maxInstances,
       maxBodyBytes: flags.maxBodyBytes,
+      maxInflightBodyBytes: inflightBytesOf(flags),
       limits: { ...DEFAULT_LIMITS, maxConnections: flags.maxConnections },
       warmUpRuns: flags.warmupRequests,
       intraOpThreads: flags.intraOpThreads,
@@ -140,6 +149,25 @@ async function serve(flags: ServeFlags): Promise<void> {
     writeTerminationMessage(message)
     process.exit(1)
   }
+}
+
+const MIB = 1024 * 1024
+const MIN_DEFAULT_INFLIGHT_MIB = 4
+const MAX_DEFAULT_INFLIGHT_MIB = 256
+/** What requests are parsed to can take several times the memory of their bodies. */
+const MEMORY_SHARE = 1 / 8
+
+/** By the memory that the container may use, where that is limited. */
+function defaultInflightMib(): number {
+  const memoryMib = Math.min(process.constrainedMemory() || Infinity, totalmem()) / MIB
+  return Math.max(MIN_DEFAULT_INFLIGHT_MIB, Math.min(MAX_DEFAULT_INFLIGHT_MIB, Math.floor(memoryMib * MEMORY_SHARE)))
+}
+
+function inflightBytesOf({ maxBodyBytes, maxInflightBodyMib }: ServeFlags): number {
+  if (maxInflightBodyMib * MIB >= maxBodyBytes) return maxInflightBodyMib * MIB
+  throw new Error(
+    `--max-inflight-body-mib=${maxInflightBodyMib} must have room for a request of --max-body-bytes=${maxBodyBytes}.`,
+  )
 }
 
 function drainOnSignal(server: RunningServer, log: pino.Logger): void {

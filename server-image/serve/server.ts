@@ -14,6 +14,7 @@ import type { MonitorSettings } from '../monitor/settings.ts'
 import { Connections, type DrainTiming } from './drain.ts'
 import { openModel, type OpenedModel, type ThreadChoice } from './engine/open-model.ts'
 import { createApp } from './http/app.ts'
+import { BodyBudget } from './http/body-budget.ts'
 import { Exchanges } from './http/exchanges.ts'
 import { createHttpServer, type HttpLimits } from './http/http-server.ts'
 import { createListener } from './http/listener.ts'
@@ -40,6 +41,8 @@ export interface ServerOptions {
   /** Rows that one request may have. */
   readonly maxInstances: number
   readonly maxBodyBytes: number
+  /** Of all requests that are arriving or waiting for their answers; what comes above it is refused. At least `maxBodyBytes`. */
+  readonly maxInflightBodyBytes: number
   readonly limits: HttpLimits
   readonly warmUpRuns: number
   /** Threads that one run of the model may use. */
@@ -132,14 +135,15 @@ interface HttpParts {
 }
 
 function httpServerOf({ options, instance, state, metrics, monitor, traffic }: HttpParts) {
-  const { log, revision, maxBodyBytes } = options
+  const { log, revision } = options
+  const bodies = { maxBytes: options.maxBodyBytes, budget: new BodyBudget(options.maxInflightBodyBytes) }
   const onInternalError = (error: unknown) => log.error({ err: error }, 'a request met a fault of the server')
   const isClosing = () => state.isDraining || traffic.isRetired
   const exchanges = new Exchanges(isClosing)
   const routes = inferenceRoutes(options)
   const pages = [
     ...pagesOf({ ...options, evidencePath: EVIDENCE_PATH, instance, state, traffic, metrics }),
-    ...monitorPages({ ...options, monitor, registry: metrics.registry }),
+    ...monitorPages({ ...options, bodies, monitor, registry: metrics.registry }),
   ]
   const listener = createListener({
     routes: new Map([...routes].map(([path, { route }]) => [path, route])),
@@ -150,11 +154,11 @@ function httpServerOf({ options, instance, state, metrics, monitor, traffic }: H
       isClosing,
       onInternalError,
     }),
-    maxBodyBytes,
+    bodies,
     exchanges,
     onInternalError,
   })
-  return createHttpServer({ listener, exchanges, maxBodyBytes, limits: options.limits })
+  return createHttpServer({ listener, exchanges, bodies, limits: options.limits })
 }
 
 async function listen(

@@ -24,6 +24,7 @@ export function testOptions(model: string, changes: Partial<ServerOptions> = {})
     batching: { maxRows: 64, maxDelayMs: 0, maxQueuedRows: 4096, deadlineMs: 10_000 },
     maxInstances: 1024,
     maxBodyBytes: 4 * 1024 * 1024,
+    maxInflightBodyBytes: 256 * 1024 * 1024,
     limits: DEFAULT_LIMITS,
     warmUpRuns: 1,
     intraOpThreads: 1,

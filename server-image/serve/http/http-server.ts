@@ -3,6 +3,7 @@ import { createServer, STATUS_CODES, type IncomingMessage, type RequestListener,
 import type { Duplex } from 'node:stream'
 import { errorHeaders } from '../answer.ts'
 import { ApiError, errorBody, errorBodyAt } from '../api-error.ts'
+import { refusalOf, type BodyLimits } from './body.ts'
 import type { Exchange, Exchanges } from './exchanges.ts'
 import { send, sendEarly, type Sendable } from './send.ts'
 import { canonicalTarget } from './target.ts'
@@ -25,11 +26,11 @@ export interface HttpServerOptions {
   /** Gets the requests that are to be processed. */
   readonly listener: RequestListener
   readonly exchanges: Exchanges
-  readonly maxBodyBytes: number
+  readonly bodies: BodyLimits
   readonly limits: HttpLimits
 }
 
-export function createHttpServer({ listener, exchanges, maxBodyBytes, limits }: HttpServerOptions): Server {
+export function createHttpServer({ listener, exchanges, bodies, limits }: HttpServerOptions): Server {
   const { headersTimeoutMs, requestTimeoutMs, maxConnections } = limits
   const begun =
     (handle: RequestListener): RequestListener =>
@@ -59,7 +60,7 @@ export function createHttpServer({ listener, exchanges, maxBodyBytes, limits }: 
   })
   const onContinue = begun((request, response) => {
     // A body that will be refused need not be sent at all.
-    if (Number(request.headers['content-length'] ?? 0) <= maxBodyBytes) response.writeContinue()
+    if (refusalOf(request, bodies) === undefined) response.writeContinue()
     listener(request, response)
   })
   const onExpectation = begun((request, response) => {
@@ -95,7 +96,11 @@ function refuse(socket: Duplex, error: ApiError, latest: Exchange | undefined): 
   else if (latest.request.complete) whenAnswered(latest, () => write(socket, error))
   // The fault is in the body of the latest: it is what the answer is to, if there is none yet.
   else if (latest.response.headersSent) whenAnswered(latest, () => socket.end(() => socket.destroy()))
-  else send(latest.response, errorAnswer(latest.request, error), true)
+  else {
+    send(latest.response, errorAnswer(latest.request, error), true)
+    // Node tells nobody of the end of a request that was answered before it was complete.
+    socket.once('close', () => latest.request.destroy())
+  }
 }
 
 function whenAnswered({ response }: Exchange, then: () => void): void {

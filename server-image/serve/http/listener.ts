@@ -6,10 +6,9 @@
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { performance } from 'node:perf_hooks'
-import { ApiError } from '../api-error.ts'
 import type { InferenceService } from '../inference-service.ts'
 import type { InferenceRoute } from '../inference.ts'
-import { readBody } from './body.ts'
+import { readBody, type BodyLimits } from './body.ts'
 import type { Exchanges } from './exchanges.ts'
 import { send, sendEarly } from './send.ts'
 import { canonicalTarget } from './target.ts'
@@ -20,7 +19,7 @@ export interface ListenerOptions {
   readonly service: InferenceService
   /** Everything that is no inference. */
   readonly rest: RequestListener
-  readonly maxBodyBytes: number
+  readonly bodies: BodyLimits
   /** Told of failures that no request should be able to cause; the process must outlive them. */
   readonly onInternalError: (error: unknown) => void
   readonly exchanges: Exchanges
@@ -53,17 +52,19 @@ function infer(
   route: InferenceRoute,
   request: IncomingMessage,
   response: ServerResponse,
-  { service, maxBodyBytes, exchanges, onInternalError }: ListenerOptions,
+  { service, bodies, exchanges, onInternalError }: ListenerOptions,
 ): void {
-  readBody(request, maxBodyBytes, (body) => {
+  readBody(request, bodies, (body) => {
     const receivedAt = performance.now()
-    // It was answered already when it had taken too long to arrive.
-    if (body.kind === 'gone' || response.headersSent) return
-    if (body.kind === 'too-large') {
+    if (body.kind === 'gone') return
+    if (body.kind === 'refused') {
       exchanges.endWith({ request, response })
-      sendEarly(request, response, service.refusal(route, tooLarge(maxBodyBytes), receivedAt))
+      sendEarly(request, response, service.refusal(route, body.error, receivedAt))
       return
     }
+    const release = () => bodies.budget.giveBack(body.bytes.length)
+    // It was answered already when it had taken too long to arrive.
+    if (response.headersSent) return release()
     const { url = '/', headers, rawHeaders } = request
     void service
       .answer(route, { url, headers, rawHeaders, body: body.bytes, receivedAt })
@@ -72,9 +73,6 @@ function infer(
         onInternalError(error)
         response.destroy()
       })
+      .finally(release)
   })
-}
-
-function tooLarge(maxBodyBytes: number): ApiError {
-  return new ApiError('too_large', `The body is larger than ${maxBodyBytes} bytes; send fewer rows at a time.`)
 }
