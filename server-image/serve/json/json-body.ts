@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import { ApiError } from '../api-error.ts'
 import { jsonFault } from './json-fault.ts'
+import { structureOf } from './structure.ts'
 
 /** Brackets inside brackets: tensors have as many as dimensions, so this is far above every honest request. */
 export const MAX_DEPTH = 32
@@ -14,6 +15,17 @@ const MAX_EXACT_CHARACTERS = 20
 
 /** @throws ApiError `invalid_json` with the position of the fault */
 export function parseJson(body: Buffer): unknown {
+  return parseCounting(body).value
+}
+
+export interface CountedJson {
+  readonly value: unknown
+  /** Members as they were written: more than `value` has when a name comes twice in an object. */
+  readonly members: number
+}
+
+/** @throws ApiError `invalid_json` with the position of the fault */
+export function parseCounting(body: Buffer): CountedJson {
   return parseWith(body, (text) => JSON.parse(text) as unknown)
 }
 
@@ -26,15 +38,18 @@ export function parseJsonExactly(body: Buffer): unknown {
   return parseWith(
     body,
     (text) => (LONG_INTEGER.test(text) ? JSON.parse(text, exactIntegers) : JSON.parse(text)) as unknown,
-  )
+  ).value
 }
 
-function parseWith(body: Buffer, parse: (text: string) => unknown): unknown {
+function parseWith(body: Buffer, parse: (text: string) => unknown): CountedJson {
   if (!isUtf8(body)) throw new ApiError('invalid_json', 'The body is not valid UTF-8; send JSON in UTF-8.')
-  checkDepth(body)
+  // Before parsing, as each level of a hostile body would become an object, many times the size of its bracket.
+  const { members, tooDeepAt } = structureOf(body, MAX_DEPTH)
+  if (tooDeepAt !== undefined)
+    throw new ApiError('invalid_json', `The body is nested deeper than ${MAX_DEPTH} levels at position ${tooDeepAt}.`)
   const text = body.toString('utf8')
   try {
-    return parse(text)
+    return { value: parse(text), members }
   } catch {
     throw new ApiError('invalid_json', faultOf(text))
   }
@@ -56,32 +71,4 @@ function exactIntegers(_key: string, value: unknown, context?: { readonly source
   const source = context?.source
   const isExact = source !== undefined && source.length <= MAX_EXACT_CHARACTERS && INTEGER.test(source)
   return isExact ? BigInt(source) : value
-}
-
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-const OPEN_BRACKET = 0x5b
-const CLOSE_BRACKET = 0x5d
-const OPEN_BRACE = 0x7b
-const CLOSE_BRACE = 0x7d
-
-/** Before parsing, as each level of a hostile body would become an object, many times the size of its bracket. */
-function checkDepth(body: Buffer): void {
-  let depth = 0
-  for (let at = 0; at < body.length; at += 1) {
-    const byte = body[at]
-    if (byte === QUOTE) at = endOfString(body, at)
-    else if (byte === OPEN_BRACKET || byte === OPEN_BRACE) depth += 1
-    else if (byte === CLOSE_BRACKET || byte === CLOSE_BRACE) depth -= 1
-    if (depth > MAX_DEPTH) {
-      throw new ApiError('invalid_json', `The body is nested deeper than ${MAX_DEPTH} levels at position ${at}.`)
-    }
-  }
-}
-
-/** Index of the closing quote, or the body's length. */
-function endOfString(body: Buffer, open: number): number {
-  let at = open + 1
-  while (at < body.length && body[at] !== QUOTE) at += body[at] === BACKSLASH ? 2 : 1
-  return at
 }

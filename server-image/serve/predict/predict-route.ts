@@ -11,7 +11,8 @@ import type { TabularSignature } from '../../model/signature.ts'
 import { ApiError, errorBody, v2ErrorBody } from '../api-error.ts'
 import type { InferenceRequest, InferenceRoute } from '../inference.ts'
 import { checkJsonType } from '../json/content-type.ts'
-import { parseJson } from '../json/json-body.ts'
+import { parseCounting, type CountedJson } from '../json/json-body.ts'
+import { duplicateMember } from '../json/structure.ts'
 import type { ServedModel } from '../served-model.ts'
 import { namedRow } from './named-row.ts'
 
@@ -20,8 +21,10 @@ export const predictRoute: InferenceRoute = {
   wording: errorBody,
   async answer(request, model, id) {
     const signature = tabular(model)
-    const features = onlyMember(request, 'features')
-    const [prediction] = await model.predict([checkedRow(signature, features, 'features')], id)
+    const { value: features, members } = onlyMember(request, 'features')
+    const row = checkedRow(signature, features, 'features')
+    checkNames(request, members, signature, [features])
+    const [prediction] = await model.predict([row], id)
     return predictionBody(prediction as Prediction, request.receivedAt)
   },
 }
@@ -33,7 +36,7 @@ export function predictBatchRoute(maxInstances: number): InferenceRoute {
     wording: errorBody,
     async answer(request, model, id) {
       const signature = tabular(model)
-      const rows = checkedRows(signature, onlyMember(request, 'instances'), maxInstances)
+      const rows = instancesOf(request, signature, maxInstances)
       return batchBody(signature, await model.predict(rows, id), request.receivedAt)
     },
   }
@@ -49,7 +52,7 @@ export function predictV1Route(maxInstances: number): InferenceRoute {
     wording: v2ErrorBody,
     async answer(request, model, id) {
       const signature = tabular(model)
-      const rows = checkedRows(signature, onlyMember(request, 'instances'), maxInstances)
+      const rows = instancesOf(request, signature, maxInstances)
       const predictions = await model.predict(rows, id)
       return `{"predictions":[${predictions.map(({ prediction }) => scalarJson(prediction)).join()}]}`
     },
@@ -65,9 +68,9 @@ function tabular({ signature }: ServedModel): TabularSignature {
 }
 
 /** The one member that the body must have: a misspelt or surplus one is refused, as ignoring it would hide a mistake. */
-function onlyMember({ headers, body }: InferenceRequest, name: string): unknown {
+function onlyMember({ headers, body }: InferenceRequest, name: string): CountedJson {
   checkJsonType(headers)
-  const value = parseJson(body)
+  const { value, members: count } = parseCounting(body)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new ApiError('invalid_request', `The body must be a JSON object with the member "${name}".`)
   }
@@ -80,7 +83,25 @@ function onlyMember({ headers, body }: InferenceRequest, name: string): unknown 
     const field = surplus.slice(0, 80)
     throw new ApiError('invalid_request', `Unknown member ${JSON.stringify(field)}; send only "${name}".`, { field })
   }
-  return (value as Record<string, unknown>)[name]
+  return { value: (value as Record<string, unknown>)[name], members: count }
+}
+
+/**
+ * Refuses a body in which a name comes twice: parsing keeps only the last of them.
+ * @param members of the whole body as it was written
+ * @param rows of the body, which were checked: those that are objects have a member for each feature and no other
+ */
+function checkNames(
+  { body }: InferenceRequest,
+  members: number,
+  { features }: TabularSignature,
+  rows: readonly unknown[],
+): void {
+  let expected = 1
+  for (const row of rows) if (!Array.isArray(row)) expected += features.length
+  if (members === expected) return
+  const field = (duplicateMember(body) ?? '').slice(0, 80)
+  throw new ApiError('invalid_request', `The member ${JSON.stringify(field)} is given twice; send it once.`, { field })
 }
 
 function checkedRow(signature: TabularSignature, value: unknown, path: string): Row {
@@ -92,7 +113,8 @@ function checkedRow(signature: TabularSignature, value: unknown, path: string): 
   return row as Row
 }
 
-function checkedRows(signature: TabularSignature, instances: unknown, maxInstances: number): Row[] {
+function instancesOf(request: InferenceRequest, signature: TabularSignature, maxInstances: number): Row[] {
+  const { value: instances, members } = onlyMember(request, 'instances')
   if (!Array.isArray(instances)) {
     throw new ApiError('invalid_request', '"instances" must be an array of rows.', { field: 'instances' })
   }
@@ -100,7 +122,9 @@ function checkedRows(signature: TabularSignature, instances: unknown, maxInstanc
     const problem = `"instances" must have 1 to ${maxInstances} rows, got ${instances.length}.`
     throw new ApiError('invalid_input', problem, { field: 'instances' })
   }
-  return instances.map((row, index) => checkedRow(signature, row, `instances[${index}]`))
+  const rows = instances.map((row, index) => checkedRow(signature, row, `instances[${index}]`))
+  checkNames(request, members, signature, instances)
+  return rows
 }
 
 function predictionBody({ prediction, probability }: Prediction, receivedAt: number): string {

@@ -105,6 +105,23 @@ describe('POST /predict', () => {
     ])
   })
 
+  test.each([
+    ['predict', '{"features": [1], "features": {"city":"Lima","age":31,"amount":1,"visits":2}}', 'features'],
+    ['predict', '{"features": {"city":"Lima","age":{"a":1},"amount":1,"visits":2,"\\u0061ge":31}}', 'features.age'],
+    [
+      'predict/batch',
+      '{"instances": [[31,1,2,"a: \\"b\\": [{"], {"city":"","age":3,"age":1,"amount":1,"visits":2}]}',
+      'instances[1].age',
+    ],
+    ['v1/models/m:predict', '{"instances": [], "instances": [[31,1,2,"Lima"]]}', 'instances'],
+  ])('refuses a name that comes twice, of which parsing would keep the last: %s %s', async (path, body, field) => {
+    const { url } = await serverOf('columns')
+    const { status, json } = await post(`${url}/${path}`, body)
+    const problem = `The member "${field}" is given twice; send it once.`
+    expect([status, JSON.stringify(json)]).toEqual([400, expect.stringContaining(JSON.stringify(problem).slice(1, -1))])
+    expect(JSON.stringify(json)).toContain(`"field":"${field}"`)
+  })
+
   test('says why a model cannot be asked by rows', async () => {
     const { status, json } = await predict('dynamic_image', [1])
     expect([status, json]).toMatchObject([400, { error: { code: 'unsupported_by_model' } }])
