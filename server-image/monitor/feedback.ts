@@ -22,21 +22,15 @@ type Label = number | string
 const MEMBERS = ['id', 'label', 'labels', 'prediction']
 const MAX_LABEL_CHARACTERS = 256
 
-/** @throws ApiError naming the field that is wrong */
+/**
+ * @param count told of each label that is taken
+ * @throws ApiError naming the field that is wrong; `not_found` when another revision may know the answer
+ */
 export function takeFeedback(
   monitor: Monitor,
   body: unknown,
   count: (result: FeedbackResult) => void,
 ): FeedbackOutcome {
-  try {
-    return take(monitor, body, count)
-  } catch (error) {
-    if (error instanceof ApiError) count(error.code === 'not_found' ? 'unknown' : 'invalid')
-    throw error
-  }
-}
-
-function take(monitor: Monitor, body: unknown, count: (result: FeedbackResult) => void): FeedbackOutcome {
   const { signature } = monitor
   if (signature === undefined) {
     throw new ApiError('unsupported_by_model', 'Feedback needs a model that is loaded and answers rows of features.')
@@ -47,13 +41,13 @@ function take(monitor: Monitor, body: unknown, count: (result: FeedbackResult) =
     const message = 'id must be a string: the header x-request-id of the answer.'
     throw new ApiError('invalid_request', message, { field: 'id' })
   }
-  const labels = labelsOf(members, signature)
   const kept = monitor.answers.find(id)
+  const predictions = kept?.predictions ?? [toldPrediction(monitor, id, members, signature)]
+  const labels = labelsOf(members, signature)
   if (kept?.isLabelled === true) {
     count('repeated')
     return { id, counted: 0 }
   }
-  const predictions = kept?.predictions ?? [toldPrediction(monitor, id, members, signature)]
   if (labels.length !== predictions.length) {
     const field = members['labels'] === undefined ? 'label' : 'labels'
     throw invalid(

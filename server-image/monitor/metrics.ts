@@ -5,8 +5,8 @@ import type { FeatureDrift } from './drift.ts'
 import type { DriftReport, Monitor } from './monitor.ts'
 import type { Quality } from './quality.ts'
 
-/** What became of a label: it agreed with the answer, it did not, it was a value's, or its answer is not known. */
-export type FeedbackResult = 'correct' | 'wrong' | 'scored' | 'repeated' | 'unknown' | 'invalid'
+/** What became of a label: it agreed with the answer, it did not, it was a value's, another revision took it, or nobody knows its answer. */
+export type FeedbackResult = 'correct' | 'wrong' | 'scored' | 'repeated' | 'passed-on' | 'unknown' | 'invalid'
 
 export function feedbackCounter(registry: Registry): (result: FeedbackResult) => void {
   const family = new CounterFamily(registry, {

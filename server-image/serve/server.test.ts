@@ -85,6 +85,37 @@ describe('two revisions', () => {
     expect([answers['own']?.ok, answers['next']?.ok, answers['next']?.error, directRequests]).toEqual([1, 1, 0, 2])
   })
 
+  test('get the truth about their own answers, whichever the client reaches with it', async () => {
+    const trafficDir = temporary()
+    const candidate = await server('columns', { revision: 'next' })
+    const stable = await server('columns', { trafficDir })
+    const peer = { revision: 'next', address: candidate.address }
+    writePlan(trafficDir, { id: 1, peer, weightPermille: 500, shadowPermille: 0, retired: false })
+    await eventually(async () => (await evidenceOf(stable)).planId === 1)
+    const counted: unknown[] = []
+    for (const client of [undefined, undefined, 'order-1', 'order-2']) {
+      const headers: Record<string, string> = client === undefined ? {} : { 'x-request-id': client }
+      const answer = await post(`${stable.url}/predict`, { features: [30, 0.5, 1, 'Lima'] }, headers)
+      const label = (answer.json as { prediction: number }).prediction
+      const told = await post(`${stable.url}/feedback`, { id: answer.headers.get('x-request-id'), label })
+      expect(told.json).toMatchObject({ counted: 1 })
+      expect(told.headers.get(REVISION_HEADER)).toBe(answer.headers.get(REVISION_HEADER))
+      counted.push(told.headers.get(REVISION_HEADER))
+    }
+    expect(counted.filter((revision) => revision === 'next')).toHaveLength(2)
+    const metricsOf = async ({ url }: TestServer) => (await fetch(`${url}/metrics`)).text()
+    expect(await metricsOf(stable)).toContain('penstock_feedback_total{result="passed-on"} 2')
+    for (const each of [stable, candidate]) {
+      expect(await metricsOf(each)).toContain('penstock_feedback_total{result="correct"} 2')
+    }
+    const strange = { id: 'unheard-of', label: 1 }
+    expect((await post(`${stable.url}/feedback`, strange)).status).toBe(404)
+    const wrong = await post(`${stable.url}/feedback`, { id: 'order-1', label: 9 })
+    expect(wrong.status).toBe(422)
+    const { relayedIn, answers } = await evidenceOf(candidate)
+    expect([relayedIn, answers['next']?.ok]).toEqual([2, 0])
+  })
+
   test('a replaced one sends its clients away, and everything to its successor', async () => {
     const trafficDir = temporary()
     const successor = await server('mlp20', { revision: 'next' })

@@ -143,7 +143,13 @@ function httpServerOf({ options, instance, state, metrics, monitor, traffic }: H
   const routes = inferenceRoutes(options)
   const pages = [
     ...pagesOf({ ...options, evidencePath: EVIDENCE_PATH, instance, state, traffic, metrics }),
-    ...monitorPages({ ...options, bodies, monitor, registry: metrics.registry }),
+    ...monitorPages({
+      ...options,
+      bodies,
+      monitor,
+      registry: metrics.registry,
+      passOn: (request) => traffic.passOn(request),
+    }),
   ]
   const listener = createListener({
     routes: new Map([...routes].map(([path, { route }]) => [path, route])),

@@ -70,6 +70,13 @@ export class PeerLink {
     return this.#ask(request, this.#options.pace.patientMs)
   }
 
+  /** @returns what this very revision answers; undefined when it cannot be asked now */
+  async passOn(request: InferenceRequest): Promise<PeerAnswer | undefined> {
+    if (this.breaker.state !== 'closed') return undefined
+    const answer = await this.#peer.ask(request, this.#options.pace.budgetMs).catch(() => undefined)
+    return answer?.revision === this.#to.revision ? answer : undefined
+  }
+
   /** @param own our answer to the same request */
   blame(failed: FailedOutcome, own: Answer): 'error' | 'rejected' {
     const blame = blameOf(failed, own)

@@ -13,6 +13,7 @@ import type { InferenceRequest } from '../inference.ts'
 import type { BreakerState } from './breaker.ts'
 import { Pace } from './pace.ts'
 import { PeerLink, type PeerLinkOptions } from './peer-link.ts'
+import type { PeerAnswer } from './peer.ts'
 import { isOfSameModel } from './revision-name.ts'
 import { Shadow } from './shadow.ts'
 import { Split, stickyBucket } from './split.ts'
@@ -126,6 +127,15 @@ export class Traffic {
     if (this.#isRelayed(request)) return this.answer(request, answerOurselves)
     this.#directRequests += 1
     return this.#counted(this.#plan, await answerOurselves(request))
+  }
+
+  /**
+   * Has the peer answer what only it may know; no evidence for anybody.
+   * @returns its answer, whatever it says; undefined when there is no peer, or none that lives. Never rejects.
+   */
+  async passOn(request: InferenceRequest): Promise<PeerAnswer | undefined> {
+    const { peer } = this.#plan
+    return this.#standsAlone || this.#isRelayed(request) ? undefined : peer?.link.passOn(request)
   }
 
   /** @param answerOurselves computes this revision's answer; never rejects */
