@@ -40,6 +40,9 @@ export interface DriftReport {
   readonly drifted?: boolean
 }
 
+/** The rows of one request, by their index. */
+export type RowAt = (index: number) => Row | undefined
+
 /** Of one observed row: the values of the watched features, in the profile's order. */
 interface KeptRow {
   readonly cells: readonly FeatureValue[]
@@ -92,14 +95,14 @@ export class Monitor {
     this.#watched = { signature, columns, quality: new QualityWindow(signature.task, this.settings.feedbackWindow) }
   }
 
-  /** Each of `rows` was answered with the prediction of the same index. */
-  observe(id: AnswerId, rows: readonly Row[], predictions: readonly Prediction[]): void {
+  /** @param rowAt the row that was answered with the prediction of this index; asked only for what is kept of it */
+  observe(id: AnswerId, rowAt: RowAt, predictions: readonly Prediction[]): void {
     this.answers.keep(id, predictions)
     const watched = this.#watched
     if (watched === undefined) return
     const now = this.#options.now()
     for (let index = 0; index < predictions.length; index += 1) {
-      this.#window.observe(() => keptRow(watched.columns, rows[index], predictions[index]), now)
+      this.#window.observe(() => keptRow(watched.columns, () => rowAt(index), predictions[index]), now)
     }
   }
 
@@ -201,8 +204,9 @@ async function readProfile(path: string): Promise<Profile> {
 }
 
 /** Law: texts are cut when they are kept, as what is kept must be bounded in bytes as well. */
-function keptRow(columns: readonly number[], row: Row | undefined, answer: Prediction | undefined): KeptRow {
-  const cells = columns.map((column) => bounded(row?.[column] ?? 0))
+function keptRow(columns: readonly number[], row: () => Row | undefined, answer: Prediction | undefined): KeptRow {
+  const values = columns.length === 0 ? undefined : row()
+  const cells = columns.map((column) => bounded(values?.[column] ?? 0))
   return { cells, prediction: bounded(answer?.prediction ?? 0) as number | string }
 }
 

@@ -1,5 +1,6 @@
 /** The loaded model behind its queues: what the routes ask for answers. */
-import { rowsOfFeeds } from '../monitor/tensor-rows.ts'
+import type { RowAt } from '../monitor/monitor.ts'
+import { rowCountOf, rowOfFeeds } from '../monitor/tensor-rows.ts'
 import type { AnswerId } from '../monitor/recent-answers.ts'
 import { outputsOf, predictionsOf, type Prediction } from '../model/rows.ts'
 import type { Signature, TabularSignature } from '../model/signature.ts'
@@ -37,7 +38,7 @@ export interface ModelObserver {
   /** Told of each class that was predicted. */
   readonly onClass: (label: number | string) => void
   /** Told of each request that was answered; must be quick. */
-  readonly onAnswer: (id: AnswerId, rows: Rows, predictions: readonly Prediction[]) => void
+  readonly onAnswer: (id: AnswerId, rowAt: RowAt, predictions: readonly Prediction[]) => void
 }
 
 export function serveModel(
@@ -66,9 +67,9 @@ export function serveModel(
     compute: async (requests) => (await rowModel?.predict(requests)) ?? [],
     onBatch,
   })
-  const answered: ModelObserver['onAnswer'] = (id, request, predictions) => {
+  const answered: ModelObserver['onAnswer'] = (id, rowAt, predictions) => {
     if (countClasses) for (const { prediction } of predictions) onClass(prediction)
-    onAnswer(id, request, predictions)
+    onAnswer(id, rowAt, predictions)
   }
   return {
     sha256,
@@ -76,14 +77,15 @@ export function serveModel(
     signature,
     async predict(request, id) {
       const predictions = await rows.submit(request)
-      answered(id, request, predictions)
+      answered(id, (index) => request[index], predictions)
       return predictions
     },
     async infer(job, id) {
       const outputs = await tensors.submit(job)
       if (signature.kind === 'tabular') {
-        const read = readTensors(signature, job.feeds, outputs)
-        if (read !== undefined) answered(id, read.rows, read.predictions)
+        const predictions = predictionsOfTensors(signature, job.feeds, outputs)
+        // Rows are made of the tensors one by one, when somebody looks at them: most are never looked at.
+        if (predictions !== undefined) answered(id, (row) => rowOfFeeds(signature, job.feeds, row), predictions)
       }
       return outputs
     },
@@ -93,17 +95,15 @@ export function serveModel(
   }
 }
 
-interface ReadTensors {
-  readonly rows: Rows
-  readonly predictions: readonly Prediction[]
-}
-
-/** What was asked and answered by tensors, as rows; undefined when the outputs that hold the prediction were not asked for. */
-function readTensors(signature: TabularSignature, feeds: Tensors, outputs: Tensors): ReadTensors | undefined {
+/** What was answered by tensors, row by row; undefined when the outputs that hold the prediction were not asked for. */
+function predictionsOfTensors(
+  signature: TabularSignature,
+  feeds: Tensors,
+  outputs: Tensors,
+): readonly Prediction[] | undefined {
   if (outputsOf(signature).some((name) => outputs[name] === undefined)) return undefined
-  const rows = rowsOfFeeds(signature, feeds)
   try {
-    return { rows, predictions: predictionsOf(signature, outputs, rows.length) }
+    return predictionsOf(signature, outputs, rowCountOf(signature, feeds))
   } catch {
     // Law: what cannot be read as rows is still a right answer in tensors.
     return undefined

@@ -203,7 +203,7 @@ async function becomeReady({ state, metrics, monitor, traffic }: Parts, options:
     serveModel(model, opened.engine, batchingOfModel, {
       onBatch: count,
       onClass: (label) => metrics.countClass(label),
-      onAnswer: (id, rows, predictions) => monitor.observe(id, rows, predictions),
+      onAnswer: (id, rowAt, predictions) => monitor.observe(id, rowAt, predictions),
     }),
   )
   const { sha256, sizeBytes } = model
