@@ -1,20 +1,14 @@
 import type { Evidence } from '../../protocol/evidence.ts'
 import type { ServerMetrics } from '../metrics/server-metrics.ts'
 import { answerJson, type PageRoute } from './http/app.ts'
-import type { ServingState } from './serving-state.ts'
+import { openApiPages, type OpenApiPagesOptions } from './openapi/pages.ts'
 import type { Traffic } from './traffic/traffic.ts'
 import { v2PagesOf } from './v2/pages.ts'
 
-export interface PagesOptions {
-  readonly modelName: string
-  readonly modelVersion: string
-  /** Of the server program. */
-  readonly serverVersion: string
-  readonly revision: string
+export interface PagesOptions extends OpenApiPagesOptions {
   readonly evidencePath: string
   /** Random, of this process. */
   readonly instance: string
-  readonly state: ServingState
   readonly traffic: Traffic
   readonly metrics: ServerMetrics
 }
@@ -54,6 +48,7 @@ export function pagesOf(options: PagesOptions): PageRoute[] {
       answer: answerJson(() => evidenceOf(options)),
     },
     ...v2PagesOf(options),
+    ...openApiPages(options),
   ]
 }
 

@@ -27,6 +27,8 @@ export interface ServedModel {
   predict(rows: Rows, id: AnswerId): Promise<Prediction[]>
   /** @throws ApiError (as a rejection) */
   infer(job: TensorJob, id: AnswerId): Promise<Tensors>
+  /** Computes at once, past the queues, and neither counted nor observed: for inputs that no client sent. */
+  readonly run: Engine['run']
   /** Requests' rows that wait for the model. */
   readonly queuedRows: number
 }
@@ -89,6 +91,7 @@ export function serveModel(
       }
       return outputs
     },
+    run: (feeds, names) => engine.run(feeds, names),
     get queuedRows() {
       return rows.queuedRows + tensors.queuedRows
     },

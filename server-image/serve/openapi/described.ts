@@ -1,0 +1,24 @@
+import type { Profile } from '../../monitor/profile.ts'
+import type { BatchingOptions, ServedModel } from '../served-model.ts'
+import type { Examples } from './examples.ts'
+
+/** What is known of a server whatever its model is. */
+export interface DescribedServer {
+  readonly modelName: string
+  readonly modelVersion: string
+  /** Of the server program. */
+  readonly serverVersion: string
+  readonly revision: string
+  /** Rows that one request may have. */
+  readonly maxInstances: number
+  readonly maxBodyBytes: number
+  readonly batching: Pick<BatchingOptions, 'maxQueuedRows' | 'deadlineMs'>
+  /** Of the training data, when it is known. */
+  readonly profile?: Profile
+}
+
+/** All that the document is made of. */
+export interface Described extends DescribedServer {
+  readonly model: Pick<ServedModel, 'sha256' | 'contract' | 'signature'>
+  readonly examples: Examples
+}

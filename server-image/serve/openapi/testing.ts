@@ -1,0 +1,96 @@
+/** For tests only: reads a served document as its users' tools do. */
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+import { get } from '../testing.ts'
+
+export interface OpenApi {
+  readonly info: { readonly title: string; readonly version: string; readonly description: string }
+  readonly paths: Readonly<Record<string, Readonly<Partial<Record<'get' | 'post', Operation>>>>>
+  readonly components: {
+    readonly schemas: Readonly<Record<string, unknown>>
+    readonly responses: Readonly<Record<string, Answer>>
+    readonly examples: Readonly<Record<string, { readonly value: unknown }>>
+  }
+}
+
+interface Operation {
+  readonly operationId: string
+  readonly requestBody?: { readonly content: Contents }
+  readonly responses: Readonly<Record<string, Answer | Reference>>
+}
+
+interface Answer {
+  readonly description: string
+  readonly content?: Contents
+}
+
+type Contents = Readonly<Record<string, { readonly schema?: unknown; readonly examples?: Record<string, Reference> }>>
+
+interface Reference {
+  readonly $ref: string
+}
+
+export async function documentOf(url: string): Promise<OpenApi> {
+  const { status, json } = await get(`${url}/openapi.json`)
+  if (status !== 200) throw new Error(`The document was answered with ${status}.`)
+  return json as OpenApi
+}
+
+/** What a client can find out from the document alone. */
+export class Reader {
+  readonly document: OpenApi
+  readonly #ajv = new Ajv2020({ allErrors: true, strict: true, strictRequired: false, strictTypes: false })
+
+  constructor(document: OpenApi) {
+    this.document = document
+    for (const name of ['float', 'double', 'int8', 'int16', 'int32', 'int64', 'uint8', 'uint16', 'uint32', 'uint64'])
+      this.#ajv.addFormat(name, true)
+    this.#ajv.addVocabulary(['openapi', 'info', 'servers', 'tags', 'paths', 'components', 'x-penstock'])
+    this.#ajv.addSchema(document, 'openapi')
+  }
+
+  /** The examples of a request, resolved. */
+  examplesOf(path: string): unknown[] {
+    const { examples = {} } = this.#operation(path, 'post').requestBody?.content['application/json'] ?? {}
+    return Object.values(examples).map(({ $ref }) => (this.#at($ref) as { readonly value: unknown }).value)
+  }
+
+  /** What is wrong with a request's body by its schema; undefined when it is right. */
+  requestFault(path: string, body: unknown): string | undefined {
+    return this.#faultOf(`${pointer(path)}/post/requestBody/content/application~1json/schema`, body)
+  }
+
+  /** What is wrong with an answer: a status that is not documented, or a body of another form. */
+  answerFault(
+    path: string,
+    method: 'get' | 'post',
+    { status, json }: { status: number; json: unknown },
+  ): string | undefined {
+    const answer = this.#operation(path, method).responses[status]
+    if (answer === undefined) return `${status} is not documented for ${path}`
+    const at = '$ref' in answer ? answer.$ref.slice(1) : `${pointer(path)}/${method}/responses/${status}`
+    return this.#faultOf(`${at}/content/application~1json/schema`, json)
+  }
+
+  #operation(path: string, method: 'get' | 'post'): Operation {
+    const operation = this.document.paths[path]?.[method]
+    if (operation === undefined) throw new Error(`${method} ${path} is not documented.`)
+    return operation
+  }
+
+  #faultOf(at: string, value: unknown): string | undefined {
+    const validate = this.#ajv.getSchema(`openapi#${at}`) as ValidateFunction | undefined
+    if (validate === undefined) throw new Error(`There is no schema at ${at}.`)
+    return validate(value) ? undefined : this.#ajv.errorsText(validate.errors)
+  }
+
+  #at(reference: string): unknown {
+    return reference
+      .slice(2)
+      .split('/')
+      .reduce<unknown>((value, name) => (value as Record<string, unknown>)[name], this.document)
+  }
+}
+
+function pointer(path: string): string {
+  return `/paths/${encodeURIComponent(path.replaceAll('~', '~0').replaceAll('/', '~1'))}`
+}
