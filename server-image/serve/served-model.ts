@@ -24,9 +24,9 @@ export interface ServedModel {
   readonly contract: ModelContract
   readonly signature: Signature
   /** @throws ApiError (as a rejection) */
-  predict(rows: Rows, id: AnswerId): Promise<Prediction[]>
+  predict(rows: Rows, id: AnswerId, timeoutMs?: number): Promise<Prediction[]>
   /** @throws ApiError (as a rejection) */
-  infer(job: TensorJob, id: AnswerId): Promise<Tensors>
+  infer(job: TensorJob, id: AnswerId, timeoutMs?: number): Promise<Tensors>
   /** Computes at once, past the queues, and neither counted nor observed: for inputs that no client sent. */
   readonly run: Engine['run']
   /** Requests' rows that wait for the model. */
@@ -77,13 +77,13 @@ export function serveModel(
     sha256,
     contract,
     signature,
-    async predict(request, id) {
-      const predictions = await rows.submit(request)
+    async predict(request, id, timeoutMs) {
+      const predictions = await rows.submit(request, timeoutMs)
       answered(id, (index) => request[index], predictions)
       return predictions
     },
-    async infer(job, id) {
-      const outputs = await tensors.submit(job)
+    async infer(job, id, timeoutMs) {
+      const outputs = await tensors.submit(job, timeoutMs)
       if (signature.kind === 'tabular') {
         const predictions = predictionsOfTensors(signature, job.feeds, outputs)
         // Rows are made of the tensors one by one, when somebody looks at them: most are never looked at.

@@ -108,4 +108,28 @@ describe('a batcher', () => {
     expect(await first).toEqual([1])
     expect(computed).toEqual([1])
   })
+
+  test('gives each job the time that its client has, in the queue and in the model', async () => {
+    let release = (): void => undefined
+    const gate = new Promise<void>((resolve) => (release = resolve))
+    const started: number[] = []
+    const batching = batcher({
+      maxRows: () => 2,
+      compute: async (works) => {
+        started.push(...works.flat())
+        await gate
+        return works.map((work) => [...work])
+      },
+    })
+    const patient = batching.submit([1])
+    const running = batching.submit([2], 100).catch(codeOf)
+    while (started.length === 0) await new Promise(setImmediate)
+    const waiting = batching.submit([3])
+    const late = batching.submit([4], 50).catch(codeOf)
+    expect(await Promise.all([running, late])).toEqual(['deadline_exceeded', 'deadline_exceeded'])
+    expect(batching.queuedRows).toBe(1)
+    release()
+    expect(await Promise.all([patient, waiting])).toEqual([[1], [3]])
+    expect(started).toEqual([1, 2, 3])
+  })
 })

@@ -26,7 +26,12 @@ export interface BatcherOptions<Work, Result> {
 interface Job<Work, Result> {
   readonly work: Work
   readonly rows: number
-  readonly since: number
+  /** How long its client waits for an answer, in milliseconds. */
+  readonly wantedMs: number
+  /** When its client waits no longer. */
+  readonly until: number
+  /** When it must be in a batch. */
+  readonly waitsUntil: number
   readonly resolve: (result: Result) => void
   readonly reject: (error: ApiError) => void
 }
@@ -38,10 +43,15 @@ export class Batcher<Work, Result> {
   readonly #options: BatcherOptions<Work, Result>
   #queue: Job<Work, Result>[] = []
   #queuedRows = 0
+  /** The batch that is computed now. */
+  #running: readonly Job<Work, Result>[] = []
+  #runningUntil = Infinity
   #computing = false
+  /** No job in the queue stops waiting sooner. */
+  #soonest = Infinity
   #turn: NodeJS.Immediate | undefined
   #delay: NodeJS.Timeout | undefined
-  #expiry: NodeJS.Timeout | undefined
+  #expiry: { readonly at: number; readonly timer: NodeJS.Timeout } | undefined
 
   constructor(options: BatcherOptions<Work, Result>) {
     this.#options = options
@@ -52,16 +62,22 @@ export class Batcher<Work, Result> {
     return this.#queuedRows
   }
 
-  /** @throws ApiError `overloaded`, `deadline_exceeded` or `model_failed` (as a rejection) */
-  submit(work: Work): Promise<Result> {
+  /**
+   * @param wantedMs how long the client waits for an answer, in milliseconds
+   * @throws ApiError `overloaded`, `deadline_exceeded` or `model_failed` (as a rejection)
+   */
+  submit(work: Work, wantedMs = Infinity): Promise<Result> {
     const rows = this.#options.rowsOf(work)
     if (this.#queuedRows > 0 && this.#queuedRows + rows > this.#options.maxQueuedRows)
       return Promise.reject(overloaded())
+    const until = performance.now() + wantedMs
+    const waitsUntil = Math.min(until, performance.now() + this.#options.deadlineMs)
     return new Promise((resolve, reject) => {
-      this.#queue.push({ work, rows, since: performance.now(), resolve, reject })
+      this.#queue.push({ work, rows, wantedMs, until, waitsUntil, resolve, reject })
       this.#queuedRows += rows
+      this.#soonest = Math.min(this.#soonest, waitsUntil)
       this.#schedule()
-      this.#watchOldest()
+      this.#watchTime()
     })
   }
 
@@ -87,39 +103,56 @@ export class Batcher<Work, Result> {
     const batch = this.#takeBatch()
     if (batch.length > 0) {
       this.#computing = true
-      this.#watchOldest()
+      this.#running = batch
+      this.#runningUntil = Math.min(...batch.map(({ until }) => until))
+      this.#watchTime()
       await this.#compute(batch)
+      this.#running = []
+      this.#runningUntil = Infinity
       this.#computing = false
     }
     this.#schedule()
   }
 
-  /** Whoever waits too long is told in time, however long the model takes over the batch before. */
-  #watchOldest(): void {
-    const [oldest] = this.#queue
-    if (oldest === undefined || this.#expiry !== undefined || !this.#computing) return
-    const leftMs = oldest.since + this.#options.deadlineMs - performance.now()
-    this.#expiry = setTimeout(
+  /** Whoever waits too long is told in time, however long the model takes over its batch or the one before. */
+  #watchTime(): void {
+    if (!this.#computing) return
+    const at = Math.min(this.#soonest, this.#runningUntil)
+    if (at === Infinity || (this.#expiry !== undefined && this.#expiry.at <= at)) return
+    clearTimeout(this.#expiry?.timer)
+    const timer = setTimeout(
       () => {
         this.#expiry = undefined
         this.#rejectExpired()
-        this.#watchOldest()
+        this.#watchTime()
       },
-      Math.max(1, leftMs + 1),
+      Math.max(1, at - performance.now() + 1),
     )
-    this.#expiry.unref()
+    timer.unref()
+    this.#expiry = { at, timer }
   }
 
-  /** The queue is in order of arrival. */
   #rejectExpired(): void {
-    const tooOld = performance.now() - this.#options.deadlineMs
-    const kept = this.#queue.findIndex((job) => job.since >= tooOld)
-    if (kept === 0 || this.#queue.length === 0) return
-    const expired = this.#queue.splice(0, kept === -1 ? this.#queue.length : kept)
-    for (const job of expired) {
-      this.#queuedRows -= job.rows
-      job.reject(deadlineExceeded(this.#options.deadlineMs))
+    const now = performance.now()
+    // What comes of a run that nobody waits for any more is lost when it ends.
+    if (this.#runningUntil <= now) {
+      for (const job of this.#running) if (job.until <= now) job.reject(deadlineExceeded(job.wantedMs))
+      this.#running = this.#running.filter(({ until }) => until > now)
+      this.#runningUntil = Math.min(...this.#running.map(({ until }) => until))
     }
+    if (this.#soonest > now) return
+    this.#soonest = Infinity
+    const kept: Job<Work, Result>[] = []
+    for (const job of this.#queue) {
+      if (job.waitsUntil > now) {
+        kept.push(job)
+        this.#soonest = Math.min(this.#soonest, job.waitsUntil)
+      } else {
+        this.#queuedRows -= job.rows
+        job.reject(deadlineExceeded(Math.min(job.wantedMs, this.#options.deadlineMs)))
+      }
+    }
+    this.#queue = kept
   }
 
   #takeBatch(): Job<Work, Result>[] {
@@ -134,6 +167,7 @@ export class Batcher<Work, Result> {
     }
     this.#queuedRows -= rows
     this.#queue = batch.length === this.#queue.length ? [] : this.#queue.slice(batch.length)
+    if (this.#queue.length === 0) this.#soonest = Infinity
     if (rows > 0) this.#options.onBatch?.(rows)
     return batch
   }
@@ -156,12 +190,7 @@ function overloaded(): ApiError {
   })
 }
 
-function deadlineExceeded(deadlineMs: number): ApiError {
-  return new ApiError(
-    'deadline_exceeded',
-    `The request waited for the model longer than ${deadlineMs} ms; try again later.`,
-    {
-      retryAfterSeconds: RETRY_AFTER_SECONDS,
-    },
-  )
+function deadlineExceeded(limitMs: number): ApiError {
+  const message = `The model had no answer within ${Math.round(limitMs)} ms; try again later, or allow more time.`
+  return new ApiError('deadline_exceeded', message, { retryAfterSeconds: RETRY_AFTER_SECONDS })
 }

@@ -14,6 +14,7 @@ import { checkJsonType } from '../json/content-type.ts'
 import { parseCounting, type CountedJson } from '../json/json-body.ts'
 import { duplicateMember } from '../json/structure.ts'
 import type { ServedModel } from '../served-model.ts'
+import { timeoutIn } from '../timeout.ts'
 import { namedRow } from './named-row.ts'
 
 export const predictRoute: InferenceRoute = {
@@ -24,7 +25,7 @@ export const predictRoute: InferenceRoute = {
     const { value: features, members } = onlyMember(request, 'features')
     const row = checkedRow(signature, features, 'features')
     checkNames(request, members, signature, [features])
-    const [prediction] = await model.predict([row], id)
+    const [prediction] = await model.predict([row], id, timeoutIn(request.headers))
     return predictionBody(prediction as Prediction, request.receivedAt)
   },
 }
@@ -37,7 +38,7 @@ export function predictBatchRoute(maxInstances: number): InferenceRoute {
     async answer(request, model, id) {
       const signature = tabular(model)
       const rows = instancesOf(request, signature, maxInstances)
-      return batchBody(signature, await model.predict(rows, id), request.receivedAt)
+      return batchBody(signature, await model.predict(rows, id, timeoutIn(request.headers)), request.receivedAt)
     },
   }
 }
@@ -53,7 +54,7 @@ export function predictV1Route(maxInstances: number): InferenceRoute {
     async answer(request, model, id) {
       const signature = tabular(model)
       const rows = instancesOf(request, signature, maxInstances)
-      const predictions = await model.predict(rows, id)
+      const predictions = await model.predict(rows, id, timeoutIn(request.headers))
       return `{"predictions":[${predictions.map(({ prediction }) => scalarJson(prediction)).join()}]}`
     },
   }

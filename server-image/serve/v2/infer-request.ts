@@ -2,6 +2,7 @@
 import type { ModelContract, TensorContract } from '../../../protocol/resolve.ts'
 import type { Datatype, Tensor, Tensors } from '../../model/tensor.ts'
 import { ApiError } from '../api-error.ts'
+import { timeoutInParameters } from '../timeout.ts'
 import { BinaryInput, dataFromBytes } from './binary-data.ts'
 import { tensorData } from './tensor-data.ts'
 
@@ -12,6 +13,8 @@ export interface InferRequest {
   readonly outputs: readonly string[]
   /** Those of them whose elements are to follow the JSON as bytes. */
   readonly binaryOutputs: ReadonlySet<string>
+  /** How long the client waits, in milliseconds; Infinity when it does not say. */
+  readonly timeoutMs: number
 }
 
 type Members = Readonly<Record<string, unknown>>
@@ -36,7 +39,8 @@ export function readInferRequest(
   const request = membersOf(body, '', ['id', 'parameters', 'inputs', 'outputs'])
   const { id } = request
   if (id !== undefined && typeof id !== 'string') throw invalid('id', 'id must be a string.')
-  const allBinary = flagIn(parametersOf(request, ''), 'binary_data_output', 'parameters') ?? false
+  const parameters = parametersOf(request, '')
+  const allBinary = flagIn(parameters, 'binary_data_output', 'parameters') ?? false
   const behind = new BinaryInput(binary ?? Buffer.alloc(0))
   const feeds = readInputs(request['inputs'], contract.inputs, { ...limits, behind })
   behind.end()
@@ -46,6 +50,7 @@ export function readInferRequest(
     feeds,
     outputs: outputs.map(({ name }) => name),
     binaryOutputs: new Set(outputs.filter((output) => output.binary).map(({ name }) => name)),
+    timeoutMs: timeoutInParameters(parameters),
   }
 }
 

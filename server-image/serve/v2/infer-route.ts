@@ -4,6 +4,7 @@ import { v2ErrorBody } from '../api-error.ts'
 import type { AnswerBody, InferenceRoute } from '../inference.ts'
 import { checkJsonType } from '../json/content-type.ts'
 import { parseJson, parseJsonExactly } from '../json/json-body.ts'
+import { timeoutIn } from '../timeout.ts'
 import { HEADER_LENGTH, bytesOfTensor, splitBody } from './binary-data.ts'
 import { readInferRequest, type InferRequest } from './infer-request.ts'
 import { dataJson } from './tensor-data.ts'
@@ -24,6 +25,7 @@ export function inferRoute({ modelName, modelVersion, maxInstances }: InferRoute
     endpoint: 'v2_infer',
     wording: v2ErrorBody,
     async answer({ headers, body }, served, answerId) {
+      const timeoutMs = timeoutIn(headers)
       const { json, binary } = splitBody(headers, body)
       if (binary === undefined) checkJsonType(headers)
       const parse = served.contract.inputs.some(({ datatype }) => LONG_INTEGERS.has(datatype))
@@ -33,7 +35,7 @@ export function inferRoute({ modelName, modelVersion, maxInstances }: InferRoute
         maxRows: maxInstances,
         sameRows: served.signature.kind === 'tabular',
       })
-      const outputs = await served.infer(request, answerId)
+      const outputs = await served.infer(request, answerId, Math.min(timeoutMs, request.timeoutMs))
       return answerBody(model, request, outputs)
     },
   }
