@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { totalmem } from 'node:os'
 import { join } from 'node:path'
+import { getHeapStatistics } from 'node:v8'
 import { Command, Option } from 'commander'
 import { pino } from 'pino'
 import { MONITOR_OPTIONS, monitorSettingsOf, type MonitorFlags } from '../monitor/flags.ts'
@@ -154,13 +154,13 @@ async function serve(flags: ServeFlags): Promise<void> {
 const MIB = 1024 * 1024
 const MIN_DEFAULT_INFLIGHT_MIB = 4
 const MAX_DEFAULT_INFLIGHT_MIB = 256
-/** What requests are parsed to can take several times the memory of their bodies. */
-const MEMORY_SHARE = 1 / 8
+/** Numbers take up to four times the memory of their text while they wait for the model: at most half of the heap. */
+const HEAP_SHARE = 1 / 8
 
-/** By the memory that the container may use, where that is limited. */
+/** By the heap, which V8 bounds by the memory of the container. */
 function defaultInflightMib(): number {
-  const memoryMib = Math.min(process.constrainedMemory() || Infinity, totalmem()) / MIB
-  return Math.max(MIN_DEFAULT_INFLIGHT_MIB, Math.min(MAX_DEFAULT_INFLIGHT_MIB, Math.floor(memoryMib * MEMORY_SHARE)))
+  const share = Math.floor((getHeapStatistics().heap_size_limit * HEAP_SHARE) / MIB)
+  return Math.max(MIN_DEFAULT_INFLIGHT_MIB, Math.min(MAX_DEFAULT_INFLIGHT_MIB, share))
 }
 
 function inflightBytesOf({ maxBodyBytes, maxInflightBodyMib }: ServeFlags): number {

@@ -31,6 +31,7 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, done: (bo
   const unwanted = refusalOf(request, limits)
   if (unwanted !== undefined) return done({ kind: 'refused', error: unwanted })
   const { maxBytes, budget } = limits
+  const most = Number(request.headers['content-length'] ?? maxBytes)
   let bytes: Buffer = EMPTY
   let size = 0
 
@@ -47,7 +48,7 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, done: (bo
     if (size + chunk.length > maxBytes) return refuse(tooLarge(maxBytes))
     // As they arrive, not as they are announced: a client that sends nothing takes no room from others.
     if (!budget.take(chunk.length)) return refuse(noRoom())
-    bytes = size === 0 ? chunk : appended(bytes, size, chunk)
+    bytes = size === 0 ? chunk : appended(bytes.subarray(0, size), bytes, chunk, most)
     size += chunk.length
   }
   const onEnd = () => finish({ kind: 'whole', bytes: bytes.length === size ? bytes : bytes.subarray(0, size) })
@@ -55,12 +56,12 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, done: (bo
   request.on('data', onData).on('end', onEnd).on('close', onClose)
 }
 
-/** Law: memory is at most twice what has arrived, however small the chunks. */
-function appended(bytes: Buffer, size: number, chunk: Buffer): Buffer {
-  const needed = size + chunk.length
-  const roomy = needed <= bytes.length ? bytes : Buffer.allocUnsafeSlow(2 * needed)
-  if (roomy !== bytes) bytes.copy(roomy, 0, 0, size)
-  chunk.copy(roomy, size)
+/** Law: memory is at most twice what has arrived, however small the chunks, and never more than what may arrive. */
+function appended(bytes: Buffer, memory: Buffer, chunk: Buffer, most: number): Buffer {
+  const needed = bytes.length + chunk.length
+  const roomy = needed <= memory.length ? memory : Buffer.allocUnsafeSlow(Math.max(needed, Math.min(2 * needed, most)))
+  if (roomy !== memory) bytes.copy(roomy)
+  chunk.copy(roomy, bytes.length)
   return roomy
 }
 
