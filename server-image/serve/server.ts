@@ -49,7 +49,9 @@ export interface ServerOptions {
   readonly intraOpThreads: number
   /** Where the model computes. */
   readonly thread: ThreadChoice
-  /** Told when the model can compute no more: the process should end, and be started anew. */
+  /** What one run of a model on a thread of its own may take, in milliseconds. */
+  readonly runLimitMs: number
+  /** Told when the model can compute no more: the process should be ended by force, and be started anew. */
   readonly onLost: (error: Error) => void
   readonly relayTimeoutMs: number
   readonly drain: DrainTiming
@@ -142,7 +144,15 @@ function httpServerOf({ options, instance, state, metrics, monitor, traffic }: H
   const exchanges = new Exchanges(isClosing)
   const routes = inferenceRoutes(options)
   const pages = [
-    ...pagesOf({ ...options, evidencePath: EVIDENCE_PATH, instance, state, traffic, metrics }),
+    ...pagesOf({
+      ...options,
+      evidencePath: EVIDENCE_PATH,
+      instance,
+      state,
+      traffic,
+      metrics,
+      profile: monitor.profile,
+    }),
     ...monitorPages({
       ...options,
       bodies,
@@ -190,8 +200,8 @@ interface Parts {
 
 async function becomeReady({ state, metrics, monitor, traffic }: Parts, options: ServerOptions): Promise<OpenedModel> {
   const { log, batching } = options
-  const { warmUpRuns, intraOpThreads, thread, onLost } = options
-  const opened = await openModel({ path: options.modelPath, warmUpRuns, intraOpThreads, thread, onLost })
+  const { modelPath: path, warmUpRuns, intraOpThreads, thread, runLimitMs, onLost } = options
+  const opened = await openModel({ path, warmUpRuns, intraOpThreads, thread, runLimitMs, onLost })
   const { facts: model, warmth, isOnThread } = opened
   const loadMs = Math.round(opened.loadMs)
   monitor.watch(model.signature)

@@ -14,7 +14,7 @@ export interface DescribedServer {
   readonly maxBodyBytes: number
   readonly batching: Pick<BatchingOptions, 'maxQueuedRows' | 'deadlineMs'>
   /** Of the training data, when it is known. */
-  readonly profile?: Profile
+  readonly profile: Profile | undefined
 }
 
 /** All that the document is made of. */

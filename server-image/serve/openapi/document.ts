@@ -14,12 +14,19 @@ import {
   inferenceExamples,
   inferencePaths,
 } from './inference-operations.ts'
-import { rowSchemas } from './row-schemas.ts'
+import type { Paths } from './operation.ts'
+import { rowSchemas, type Schemas } from './row-schemas.ts'
 import { serverPaths } from './server-operations.ts'
 import { tensorSchemas } from './tensor-schemas.ts'
 import type { Schema } from './value-schema.ts'
 
-export function openApiDocument(described: Described): Schema {
+/** An OpenAPI Object, as far as others look into it. */
+export interface OpenApiDocument {
+  readonly paths: Paths
+  readonly components: Schema & { readonly schemas: Schemas }
+}
+
+export function openApiDocument(described: Described): OpenApiDocument & Schema {
   const { modelName, modelVersion, revision, model } = described
   const { signature, contract, sha256 } = model
   const isTabular = signature.kind === 'tabular'

@@ -11,7 +11,7 @@ import { elementCount, emptyData, type Datatype, type Tensor, type Tensors } fro
 import type { ModelContract, TensorContract } from '../../../protocol/resolve.ts'
 import type { ServedModel } from '../served-model.ts'
 import { dataJson } from '../v2/tensor-data.ts'
-import { typicalRow } from './typical-row.ts'
+import { typicalRows } from './typical-row.ts'
 
 export interface Examples {
   /** One or two rows, each with its answer; empty when none was found, or the model is not asked by rows. */
@@ -34,7 +34,7 @@ export const MAX_EXAMPLE_VALUES = 20_000
 
 type Asked = Pick<ServedModel, 'signature' | 'contract' | 'run'>
 
-export async function findExamples(model: Asked, profile?: Profile): Promise<Examples> {
+export async function findExamples(model: Asked, profile: Profile | undefined): Promise<Examples> {
   const { signature } = model
   const rows = signature.kind === 'tabular' ? await answeredRows(model, signature, profile) : []
   const candidates =
@@ -49,9 +49,13 @@ export async function findExamples(model: Asked, profile?: Profile): Promise<Exa
 const ROWS = 2
 const FILLS = [1, 0, 2, 3]
 
-async function answeredRows(model: Asked, signature: TabularSignature, profile?: Profile): Promise<AnsweredRow[]> {
+async function answeredRows(
+  model: Asked,
+  signature: TabularSignature,
+  profile: Profile | undefined,
+): Promise<AnsweredRow[]> {
   if (signature.featureCount > MAX_EXAMPLE_VALUES) return []
-  const typical = profile === undefined ? [] : [typicalRow(signature, profile)]
+  const typical = profile === undefined ? [] : typicalRows(signature, profile)
   const found: AnsweredRow[] = []
   for (const row of [...typical, ...FILLS.map((fill) => madeUpRow(signature, fill))]) {
     const prediction = await predictionOrRefusal(model, signature, row)

@@ -6,12 +6,12 @@ import { modelPaths, v1PredictPath } from '../v2/paths.ts'
 import { dataJson } from '../v2/tensor-data.ts'
 import type { Described } from './described.ts'
 import { errorResponsesOfBodies } from './errors.ts'
+import type { Operation, Paths } from './operation.ts'
+import type { Schemas } from './row-schemas.ts'
 import { schemaRef, type Schema } from './value-schema.ts'
 
-export type Paths = Readonly<Record<string, Schema>>
-
 /** For `components.headers`. */
-export const ANSWER_HEADERS: Readonly<Record<string, Schema>> = {
+export const ANSWER_HEADERS: Schemas = {
   Revision: { description: 'The revision that computed the answer.', schema: { type: 'string' } },
   RequestId: { description: 'Names this answer when feedback is given.', schema: { type: 'string' } },
   Duration: {
@@ -21,7 +21,7 @@ export const ANSWER_HEADERS: Readonly<Record<string, Schema>> = {
 }
 
 /** For `components.parameters`. */
-export const REQUEST_PARAMETERS: Readonly<Record<string, Schema>> = {
+export const REQUEST_PARAMETERS: Schemas = {
   RequestId: {
     name: REQUEST_ID_HEADER,
     in: 'header',
@@ -37,15 +37,18 @@ export const REQUEST_PARAMETERS: Readonly<Record<string, Schema>> = {
 }
 
 /** For `components.links`. */
-export const LINKS: Readonly<Record<string, Schema>> = {
+export const LINKS: Schemas = {
   Feedback: {
     operationId: 'feedback',
     description: 'Tell what turned out to be true: send this answer’s x-request-id as id.',
   },
 }
 
+/** Example Objects by name. */
+export type ExampleObjects = Readonly<Record<string, { readonly summary?: string; readonly value: unknown }>>
+
 /** For `components.examples`: each request was answered by this model, and the answer is what it said. */
-export function inferenceExamples({ examples, model, modelName, modelVersion }: Described): Paths {
+export function inferenceExamples({ examples, model, modelName, modelVersion }: Described): ExampleObjects {
   const { rows, tensors } = examples
   const { signature } = model
   const [first] = rows
@@ -110,7 +113,8 @@ function short(value: number): number {
   return value
 }
 
-interface Asking {
+/** An operation that asks the model, in the names of its parts. */
+export interface Asking {
   readonly operationId: string
   readonly tag: string
   readonly summary: string
@@ -125,13 +129,15 @@ interface Asking {
 
 export function inferencePaths(described: Described): Paths {
   const known = inferenceExamples(described)
-  const operations = described.model.signature.kind === 'tabular' ? rowOperations(described) : []
   return Object.fromEntries(
-    [...operations, ...tensorOperations(described)].map(([path, asking]) => [
-      path,
-      { post: operation(asking, known, path.endsWith('/infer')) },
-    ]),
+    askings(described).map(([path, asking]) => [path, { post: operation(asking, known, path.endsWith('/infer')) }]),
   )
+}
+
+/** By path. */
+export function askings(described: Described): Entry[] {
+  const isTabular = described.model.signature.kind === 'tabular'
+  return [...(isTabular ? rowOperations(described) : []), ...tensorOperations(described)]
 }
 
 type Entry = readonly [path: string, asking: Asking]
@@ -218,7 +224,7 @@ function tensorOperations(described: Described): Entry[] {
   ]
 }
 
-function operation(asking: Asking, known: Paths, isV2: boolean): Schema {
+function operation(asking: Asking, known: ExampleObjects, isV2: boolean): Operation {
   const { operationId, tag, summary, description, request, answer, family } = asking
   const examples = namedExamples(asking.examples, known)
   const answerExamples = namedExamples([asking.answerExample], known)
@@ -249,7 +255,7 @@ function operation(asking: Asking, known: Paths, isV2: boolean): Schema {
   }
 }
 
-function namedExamples(names: readonly string[], known: Paths): Schema {
+function namedExamples(names: readonly string[], known: ExampleObjects): Schema {
   const there = names.filter((name) => known[name] !== undefined)
   if (there.length === 0) return {}
   return { examples: Object.fromEntries(there.map((name) => [name, { $ref: `#/components/examples/${name}` }])) }

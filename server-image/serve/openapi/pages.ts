@@ -11,9 +11,10 @@ import type { PageRoute } from '../http/app.ts'
 import type { ServedModel } from '../served-model.ts'
 import type { ServingState } from '../serving-state.ts'
 import type { DescribedServer } from './described.ts'
+import { DOCS_POLICY, docsPage, loadingPage } from './docs-page.ts'
 import { openApiDocument } from './document.ts'
 import { findExamples } from './examples.ts'
-import { OPENAPI_PATH } from './server-operations.ts'
+import { DOCS_PATH, OPENAPI_PATH } from './server-operations.ts'
 
 export interface OpenApiPagesOptions extends DescribedServer {
   readonly state: ServingState
@@ -22,22 +23,38 @@ export interface OpenApiPagesOptions extends DescribedServer {
 export function openApiPages(options: OpenApiPagesOptions): PageRoute[] {
   const { state } = options
   // The model never changes, so it is described once.
-  let written: Promise<string> | undefined
+  let written: Promise<Written> | undefined
+  const textsOf = (model: ServedModel) => (written ??= write(model, options))
   return [
     {
       path: OPENAPI_PATH,
-      summary: 'OpenAPI 3.1 document of this model',
+      summary: 'what this model takes and gives, as an OpenAPI 3.1 document',
       answer: async (_request, response) => {
         if (state.model === undefined) sendNotLoaded(response)
-        else response.type('json').send(await (written ??= write(state.model, options)))
+        else response.type('json').send((await textsOf(state.model)).document)
+      },
+    },
+    {
+      path: DOCS_PATH,
+      summary: 'the same as a page, where each request can be tried',
+      answer: async (_request, response) => {
+        response.setHeader('content-security-policy', DOCS_POLICY).setHeader('referrer-policy', 'no-referrer')
+        if (state.model === undefined) response.status(503).type('html').send(loadingPage(options))
+        else response.type('html').send((await textsOf(state.model)).page)
       },
     },
   ]
 }
 
-async function write(model: ServedModel, options: DescribedServer): Promise<string> {
-  const examples = await findExamples(model, options.profile)
-  return JSON.stringify(openApiDocument({ ...options, model, examples }))
+interface Written {
+  readonly document: string
+  readonly page: string
+}
+
+async function write(model: ServedModel, options: DescribedServer): Promise<Written> {
+  const described = { ...options, model, examples: await findExamples(model, options.profile) }
+  const document = openApiDocument(described)
+  return { document: JSON.stringify(document), page: docsPage(described, document) }
 }
 
 function sendNotLoaded(response: Response): void {

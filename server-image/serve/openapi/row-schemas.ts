@@ -1,7 +1,8 @@
 /** Schemas of `/predict`, `/predict/batch`, V1 and feedback, for a model that is asked by rows of features. */
-import type { CategoricalProfile, FeatureProfile, NumericProfile, Profile } from '../../monitor/profile.ts'
+import type { FeatureProfile, Profile } from '../../monitor/profile.ts'
 import type { Feature, TabularSignature } from '../../model/signature.ts'
 import type { Datatype } from '../../model/tensor.ts'
+import { categoriesByCount } from './typical-row.ts'
 import { featureValueSchema, schemaRef, type Schema } from './value-schema.ts'
 
 /** Of a row's features; a model with more is described by its count and its values' type. */
@@ -14,7 +15,7 @@ export type Schemas = Readonly<Record<string, Schema>>
 
 interface RowSchemasOptions {
   readonly signature: TabularSignature
-  readonly profile?: Profile
+  readonly profile: Profile | undefined
   /** Rows that one request may have. */
   readonly maxInstances: number
 }
@@ -109,33 +110,26 @@ function profilesOf(profile: Profile | undefined): Map<string, FeatureProfile> {
 /** What the training data had is no limit: the model may take other values as well. */
 function featureSchema({ datatype }: Feature, seen: FeatureProfile | undefined): Schema {
   const ref = schemaRef(featureName(datatype))
-  if (seen === undefined) return ref
-  return seen.kind === 'numeric'
-    ? { ...ref, description: numericDescription(seen) }
-    : { ...ref, ...categoricalNotes(seen, datatype) }
-}
-
-export function numericDescription({ values, mean }: NumericProfile): string {
-  return `In the training data: from ${figure(values[0] ?? 0)} to ${figure(values.at(-1) ?? 0)}, mean ${figure(mean)}.`
-}
-
-function categoricalNotes(profile: CategoricalProfile, datatype: Datatype): Schema {
-  const categories = categoriesOf(profile)
+  const note = noteOf(seen)
+  if (seen === undefined || note === undefined) return ref
+  const described = { ...ref, description: `In the training data: ${note}.` }
+  if (seen.kind === 'numeric') return described
+  const categories = categoriesByCount(seen).slice(0, MAX_LISTED_VALUES)
   const values = datatype === 'BYTES' ? categories : categories.map(Number).filter(Number.isFinite)
-  return { description: categoricalDescription(profile), ...(values.length > 0 && { examples: values }) }
+  return { ...described, ...(values.length > 0 && { examples: values }) }
 }
 
-export function categoricalDescription(profile: CategoricalProfile): string {
-  const categories = categoriesOf(profile)
-  const more = Object.keys(profile.categories).length - categories.length
-  const others = more > 0 ? ` and ${more} more` : profile.other > 0 ? ' and rarer ones' : ''
-  return `In the training data: ${categories.join(', ')}${others}.`
-}
-
-/** The most frequent first. */
-function categoriesOf({ categories }: CategoricalProfile): string[] {
-  const byCount = Object.entries(categories).toSorted(([, left], [, right]) => right - left)
-  return byCount.slice(0, MAX_LISTED_VALUES).map(([category]) => category)
+/** What a feature was like in the training data, for people. */
+export function noteOf(seen: FeatureProfile | undefined): string | undefined {
+  if (seen === undefined) return undefined
+  if (seen.kind === 'numeric') {
+    const { values, mean } = seen
+    return `from ${figure(values[0] ?? 0)} to ${figure(values.at(-1) ?? 0)}, mean ${figure(mean)}`
+  }
+  const categories = categoriesByCount(seen).slice(0, MAX_LISTED_VALUES)
+  const more = Object.keys(seen.categories).length - categories.length
+  const others = more > 0 ? ` and ${more} more` : seen.other > 0 ? ' and rarer ones' : ''
+  return `${categories.join(', ')}${others}`
 }
 
 function figure(value: number): string {

@@ -3,11 +3,13 @@ import { EVIDENCE_PATH } from '../../../protocol/evidence.ts'
 import { modelPaths, v1ModelPath } from '../v2/paths.ts'
 import type { Described } from './described.ts'
 import { errorResponses, errorResponsesOfBodies } from './errors.ts'
-import { TAGS, type Paths } from './inference-operations.ts'
+import { TAGS } from './inference-operations.ts'
+import type { Operation, Paths } from './operation.ts'
 import { object } from './row-schemas.ts'
 import { schemaRef, type Schema } from './value-schema.ts'
 
 export const OPENAPI_PATH = '/openapi.json'
+export const DOCS_PATH = '/docs'
 
 export function serverPaths(described: Described): Paths {
   return { ...healthPaths(), ...protocolPaths(described), ...watchingPaths(described), ...aboutPaths() }
@@ -23,10 +25,12 @@ interface Reading {
   readonly type?: string
   /** What a 503 means, which has the same form. */
   readonly unready?: string
-  readonly others?: Schema
+  readonly others?: Operation['responses']
 }
 
-function reading({ operationId, tag, summary, description, schema, type, unready, others }: Reading): Schema {
+function reading({ operationId, tag, summary, description, schema, type, unready, others }: Reading): {
+  readonly get: Operation
+} {
   const content = { [type ?? 'application/json']: { schema: schema ?? { type: 'string' } } }
   return {
     get: {
@@ -170,7 +174,7 @@ function watchingPaths({ model }: Described): Paths {
   }
 }
 
-const FEEDBACK: Schema = {
+const FEEDBACK: Operation = {
   operationId: 'feedback',
   tags: [TAGS.watching],
   summary: 'Tell the truth about an answer, found out later',
@@ -232,6 +236,13 @@ function aboutPaths(): Paths {
       summary: 'This document',
       schema: { type: 'object' },
       others,
+    }),
+    [DOCS_PATH]: reading({
+      operationId: 'docs',
+      tag,
+      summary: 'This document as a page, where each request can be tried',
+      type: 'text/html',
+      unready: 'The model is not loaded yet; the page loads itself again.',
     }),
   }
 }

@@ -1,16 +1,27 @@
-/** A row as the training data has them, by their profile: its medians and most frequent categories. */
-import type { FeatureProfile, NumericProfile, Profile } from '../../monitor/profile.ts'
+/** Rows as the training data has them, by their profile. */
+import type { CategoricalProfile, FeatureProfile, NumericProfile, Profile } from '../../monitor/profile.ts'
 import type { FeatureValue, Row } from '../../model/rows.ts'
 import type { Feature, TabularSignature } from '../../model/signature.ts'
 
-export function typicalRow({ features }: TabularSignature, profile: Profile): Row {
+/** One of medians and most frequent categories, and one of upper quartiles and the categories after them. */
+export function typicalRows({ features }: TabularSignature, profile: Profile): Row[] {
   const profiles = new Map(profile.features.map((each) => [each.name, each]))
-  return features.map((feature) => typicalValue(feature, profiles.get(feature.name)))
+  return [
+    { share: 0.5, rank: 0 },
+    { share: 0.75, rank: 1 },
+  ].map((place) => features.map((feature) => valueAt(place, feature, profiles.get(feature.name))))
+}
+
+interface Place {
+  /** Of the training data's numbers that are not above. */
+  readonly share: number
+  /** Among the categories, the most frequent first. */
+  readonly rank: number
 }
 
 /** A value that the feature's datatype can hold; made up when the profile has none. */
-export function typicalValue({ datatype }: Feature, profile: FeatureProfile | undefined): FeatureValue {
-  const seen = profile === undefined ? undefined : profile.kind === 'numeric' ? medianOf(profile) : commonest(profile)
+function valueAt(place: Place, { datatype }: Feature, profile: FeatureProfile | undefined): FeatureValue {
+  const seen = profile === undefined ? undefined : seenAt(place, profile)
   if (datatype === 'BYTES') return String(seen ?? '1')
   const number = Number(seen ?? 1)
   const value = Number.isFinite(number) ? number : 1
@@ -18,13 +29,21 @@ export function typicalValue({ datatype }: Feature, profile: FeatureProfile | un
   return datatype.startsWith('FP') ? Number(value.toPrecision(6)) : Math.round(value)
 }
 
-/** The value that half of the training data does not exceed. */
-function medianOf({ values, counts }: NumericProfile): number | undefined {
-  const half = counts.reduce((sum, count) => sum + count, 0) / 2
-  let below = 0
-  return values.find((_, index) => (below += counts[index] ?? 0) >= half)
+function seenAt({ share, rank }: Place, profile: FeatureProfile): number | string | undefined {
+  if (profile.kind === 'numeric') return quantile(profile, share)
+  const categories = categoriesByCount(profile)
+  return categories[Math.min(rank, categories.length - 1)]
 }
 
-function commonest({ categories }: Extract<FeatureProfile, { kind: 'categorical' }>): string | undefined {
-  return Object.entries(categories).toSorted(([, left], [, right]) => right - left)[0]?.[0]
+function quantile({ values, counts }: NumericProfile, share: number): number | undefined {
+  const wanted = counts.reduce((sum, count) => sum + count, 0) * share
+  let below = 0
+  return values.find((_, index) => (below += counts[index] ?? 0) >= wanted)
+}
+
+/** The most frequent first. */
+export function categoriesByCount({ categories }: CategoricalProfile): string[] {
+  return Object.entries(categories)
+    .toSorted(([, left], [, right]) => right - left)
+    .map(([category]) => category)
 }
