@@ -86,6 +86,27 @@ describe('a server that holds as many bytes as it may', () => {
     expect((await Promise.all(again)).map(({ status }) => status)).toEqual([200, 200])
   })
 
+  const chunked = 'POST /predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n'
+  test.each<[string, string, boolean?]>([
+    ['the client leaves before its end', rawPost(body).slice(0, -1), true],
+    ['the client leaves before it is answered', rawPost(body), true],
+    ['it never ends', rawPost(body).slice(0, -1)],
+    ['it is broken', `${chunked}400\r\n${' '.repeat(KIB)}X\r\n`],
+    ['it becomes too large', `${chunked}10001\r\n${' '.repeat(64 * KIB + 1)}\r\n0\r\n\r\n`],
+    ['no JSON is in it', rawPost('x', 'connection: close\r\n')],
+    ['another request is broken behind it', `${rawPost(body)}GARBAGE\r\n\r\n`],
+    [
+      'it is feedback for nobody',
+      rawPost('{"id":"a","label":1}', 'connection: close\r\n').replace('predict', 'feedback'),
+    ],
+  ])('has room for all again when a request has ended: %s', async (_how, bytes, leaves = false) => {
+    await start({ limits: { maxConnections: 100, headersTimeoutMs: 300, requestTimeoutMs: 600 } })
+    await talkTo(server, bytes, (socket) => {
+      if (leaves) socket.end(() => setImmediate(() => socket.destroy()))
+    })
+    await eventually(async () => (await post(`${server.url}/predict`, body.padEnd(64 * KIB))).status === 200)
+  })
+
   test('does not ask a client for a body that it has no room for', async () => {
     await start()
     const upload = connect(server.port, '127.0.0.1')
