@@ -22,8 +22,9 @@ export type ErrorWording = (error: ApiError) => string
 export const JSON_TYPE = 'application/json; charset=utf-8'
 
 /** Headers of an error's answer. */
-export function errorHeaders({ details: { allow, retryAfterSeconds } }: ApiError): string[] {
+export function errorHeaders({ details: { allow, challenge, retryAfterSeconds } }: ApiError): string[] {
   const headers = ['content-type', JSON_TYPE]
+  if (challenge !== undefined) headers.push('www-authenticate', challenge)
   if (allow !== undefined) headers.push('allow', allow)
   if (retryAfterSeconds !== undefined) headers.push('retry-after', String(retryAfterSeconds))
   return headers

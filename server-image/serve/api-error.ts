@@ -4,6 +4,7 @@ const STATUS_OF = {
   invalid_json: 400,
   invalid_request: 400,
   unsupported_by_model: 400,
+  unauthorized: 401,
   not_found: 404,
   method_not_allowed: 405,
   request_timeout: 408,
@@ -26,6 +27,8 @@ export interface ApiErrorDetails {
   readonly field?: string
   /** When it makes sense to try again. */
   readonly retryAfterSeconds?: number
+  /** How to say who one is (RFC 9110, 11.6.1). */
+  readonly challenge?: string
   /** The methods that the path does have. */
   readonly allow?: string
 }

@@ -28,11 +28,15 @@ interface ServeFlags extends MonitorFlags {
   readonly warmupRequests: number
   readonly intraOpThreads: number
   readonly modelThread: ThreadChoice
+  readonly runLimitSeconds: number
   readonly relayTimeoutMs: number
   readonly drainSeconds: number
   readonly drainGraceSeconds: number
   readonly logLevel: string
 }
+
+/** Time in which those who wait for a model that is lost are told so. */
+const LAST_ANSWERS_MS = 200
 
 const EXAMPLES = `
 Examples:
@@ -84,6 +88,12 @@ export function serveCommand(): Command {
         .choices(THREAD_CHOICES)
         .default('auto'),
     )
+    .option(
+      '--run-limit-seconds <seconds>',
+      'a model on a thread of its own that takes longer over one run hangs: the process ends, to be started anew',
+      wholeNumber(1, 86_400),
+      120,
+    )
     .option('--warmup-requests <count>', 'runs of the model before it is ready', wholeNumber(0, 10_000), 8)
     .option(
       '--relay-timeout-ms <ms>',
@@ -133,8 +143,11 @@ async function serve(flags: ServeFlags): Promise<void> {
       thread: flags.modelThread,
       onLost: (error) => {
         log.fatal({ reason: error.message }, 'the model computes no more: stopping, to start anew')
-        process.exit(1)
+        writeTerminationMessage(error.message)
+        // An exit would wait for the run to end, and no signal of its own reaches the first process of a container.
+        setTimeout(() => process.abort(), LAST_ANSWERS_MS)
       },
+      runLimitMs: flags.runLimitSeconds * 1000,
       relayTimeoutMs: flags.relayTimeoutMs,
       drain: { graceMs: flags.drainGraceSeconds * 1000, limitMs: flags.drainSeconds * 1000 },
       monitoring: monitorSettingsOf(flags),

@@ -150,15 +150,20 @@ interface Program {
   readonly process: ChildProcess
   readonly port: number
   readonly exit: Promise<number | null>
+  readonly log: () => string
 }
 
 /** The real program, on a port that it chose. */
-async function program(...flags: string[]): Promise<Program> {
+function program(...flags: string[]): Promise<Program> {
+  return programWith('mlp20', ...flags)
+}
+
+async function programWith(model: string, ...flags: string[]): Promise<Program> {
   const dir = temporary()
-  copyFileSync(modelPath('mlp20'), join(dir, 'model.onnx'))
+  copyFileSync(modelPath(model), join(dir, 'model.onnx'))
   const main = join(import.meta.dirname, '../main.ts')
   const args = ['--no-warnings', main, 'serve', `--model-dir=${dir}`, '--host=127.0.0.1', '--port=0', ...flags]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] })
   const exit = once(child, 'exit').then(([code]) => code as number | null)
   cleanups.push(async () => {
     child.kill('SIGKILL')
@@ -167,7 +172,7 @@ async function program(...flags: string[]): Promise<Program> {
   let log = ''
   child.stdout.on('data', (chunk) => (log += String(chunk)))
   await eventually(() => log.includes('serving the model'))
-  return { process: child, port: Number(/"port":(\d+)/.exec(log)?.[1]), exit }
+  return { process: child, port: Number(/"port":(\d+)/.exec(log)?.[1]), exit, log: () => log }
 }
 
 /** A client as most are: it keeps its connections, and takes a new one when the server says so. */
@@ -252,5 +257,20 @@ describe('SIGTERM', () => {
     await eventually(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 503)
     child.kill('SIGTERM')
     expect(await exit).toBe(1)
+  })
+})
+
+describe('a model that never ends a run', () => {
+  test('is answered for in the client’s time, leaves health checks alone, and is started anew', async () => {
+    const { port, exit, log } = await programWith('rounds', '--model-thread=always', '--run-limit-seconds=3')
+    const url = `http://127.0.0.1:${port}`
+    const endless = post(`${url}/predict`, { features: [1e15] })
+    const impatient = await post(`${url}/predict`, { features: [1] }, { timeout: '100ms' })
+    expect([impatient.status, impatient.json]).toMatchObject([503, { error: { code: 'deadline_exceeded' } }])
+    expect((await fetch(`${url}/livez`)).status).toBe(200)
+    expect([(await endless).status, (await endless).json]).toMatchObject([500, { error: { code: 'model_failed' } }])
+    // It ends by a signal, as nothing else ends a thread that computes.
+    expect(await exit).toBeNull()
+    expect(log()).toContain('took longer than 3 s')
   })
 })

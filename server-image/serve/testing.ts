@@ -29,6 +29,7 @@ export function testOptions(model: string, changes: Partial<ServerOptions> = {})
     warmUpRuns: 1,
     intraOpThreads: 1,
     thread: 'auto',
+    runLimitMs: 60_000,
     onLost: (error) => {
       throw error
     },

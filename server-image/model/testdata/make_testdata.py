@@ -323,6 +323,21 @@ def nested_models():
     save("unknown_category", model, {"code": np.array([[0], [4], [2]], dtype=np.float32)})
 
 
+def slow_model():
+    """Adds ones in a loop, as often as the largest value of the input says: as slow as its caller wishes."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go_on"], ["still"]), helper.make_node("Add", ["sum", "unit"], ["more"])], "body",
+        [helper.make_tensor_value_info("round", TensorProto.INT64, []), helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+         tensor("sum", [])],
+        [helper.make_tensor_value_info("still", TensorProto.BOOL, []), tensor("more", [])], [initializer("unit", 1)])
+    nodes = [helper.make_node("ReduceMax", ["x"], ["largest"], keepdims=0),
+             helper.make_node("Cast", ["largest"], ["rounds"], to=TensorProto.INT64),
+             helper.make_node("Loop", ["rounds", "", "zero"], ["total"], body=body),
+             helper.make_node("Add", ["x", "total"], ["y"])]
+    model = graph_model(nodes, [tensor("x", ["n", 1])], [tensor("y", ["n", 1])], [initializer("zero", 0)])
+    save("rounds", model, {"x": np.array([[3]], dtype=np.float32)})
+
+
 if __name__ == "__main__":
     warnings.filterwarnings("ignore")
     scikit_models()
@@ -332,4 +347,5 @@ if __name__ == "__main__":
     zipmap_variants()
     refused_models()
     nested_models()
+    slow_model()
     (FOLDER / "expected.json").write_text(json.dumps(expected, ensure_ascii=False) + "\n")

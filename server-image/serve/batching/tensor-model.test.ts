@@ -5,7 +5,14 @@ import { modelPath } from '../testing.ts'
 import { TensorModel, type TensorJob } from './tensor-model.ts'
 
 const open = (model: string): Promise<OpenedModel> =>
-  openModel({ path: modelPath(model), warmUpRuns: 1, intraOpThreads: 1, thread: 'never', onLost: () => undefined })
+  openModel({
+    path: modelPath(model),
+    warmUpRuns: 1,
+    intraOpThreads: 1,
+    thread: 'never',
+    runLimitMs: 60_000,
+    onLost: () => undefined,
+  })
 
 /** Counts the runs of a model. */
 function counting({ engine, facts }: OpenedModel, rowsAreIndependent = true) {

@@ -14,10 +14,13 @@ export async function startModelThread(options: OpenOptions): Promise<OpenedMode
   const { path, warmUpRuns, intraOpThreads } = options
   const workerData: ThreadOptions = { path, warmUpRuns, intraOpThreads }
   const worker = new Worker(PROGRAM, { name: 'model', workerData })
-  const engine = new ThreadEngine(worker, options.onLost)
+  const engine = new ThreadEngine(worker, options)
   const { facts, warmth, loadMs } = await engine.opened
   return { facts, warmth, loadMs, engine, isOnThread: true, close: () => engine.close() }
 }
+
+/** Runs that take too long are noticed with this delay. */
+const LOOK_EVERY_MS = 1_000
 
 interface Waiting {
   readonly resolve: (outputs: Tensors) => void
@@ -31,8 +34,10 @@ class ThreadEngine implements Engine {
   #asked = 0
   #closing = false
   #lost: Error | undefined
+  /** When the run that is computed now began, at the earliest. */
+  #runSince = 0
 
-  constructor(worker: Worker, onLost: (error: Error) => void) {
+  constructor(worker: Worker, { onLost, runLimitMs }: Pick<OpenOptions, 'onLost' | 'runLimitMs'>) {
     this.#worker = worker
     const { promise, resolve, reject } = Promise.withResolvers<Opened>()
     this.opened = promise
@@ -64,11 +69,22 @@ class ThreadEngine implements Engine {
     }
     worker.on('error', (error) => lost(error instanceof Error ? error : new Error(String(error))))
     worker.on('exit', (code) => lost(new Error(`the model's thread ended with code ${code}`)))
+    const watch = setInterval(() => {
+      if (!this.#runsLongerThan(runLimitMs)) return
+      // Its answer may wait in this very turn of the event loop, if that was held up itself.
+      setImmediate(() => {
+        if (!this.#runsLongerThan(runLimitMs)) return
+        clearInterval(watch)
+        lost(new Error(`a run of the model took longer than ${runLimitMs / 1000} s, and cannot be stopped`))
+      })
+    }, LOOK_EVERY_MS).unref()
+    worker.on('exit', () => clearInterval(watch))
   }
 
   run(feeds: Tensors, outputs?: readonly string[]): Promise<Tensors> {
     if (this.#lost !== undefined) return Promise.reject(this.#lost)
     const id = (this.#asked += 1)
+    if (this.#waiting.size === 0) this.#runSince = performance.now()
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject })
       const question: ToThread = { id, feeds, ...(outputs !== undefined && { outputs }) }
@@ -81,9 +97,14 @@ class ThreadEngine implements Engine {
     await this.#worker.terminate()
   }
 
+  #runsLongerThan(limitMs: number): boolean {
+    return this.#waiting.size > 0 && performance.now() - this.#runSince > limitMs
+  }
+
   #take(id: number): Waiting | undefined {
     const waiting = this.#waiting.get(id)
     this.#waiting.delete(id)
+    this.#runSince = performance.now()
     return waiting
   }
 }

@@ -8,6 +8,7 @@ const options = (model: string, changes: Partial<OpenOptions> = {}): OpenOptions
   warmUpRuns: 1,
   intraOpThreads: 1,
   thread: 'always',
+  runLimitMs: 60_000,
   onLost: (error) => {
     throw error
   },

@@ -29,7 +29,9 @@ export interface OpenOptions {
   readonly intraOpThreads: number
   /** Where the model computes; `auto` decides by its size and by how long it takes. */
   readonly thread: ThreadChoice
-  /** Told when the model's thread ends by itself: it will answer nothing more. */
+  /** What one run on a thread of its own may take, in milliseconds, before the model is given up. */
+  readonly runLimitMs: number
+  /** Told when the model's thread ends by itself, or never ends a run: it will answer nothing more, and may not be ended. */
   readonly onLost: (error: Error) => void
 }
 
