@@ -25,6 +25,7 @@ interface ServeFlags extends MonitorFlags {
   readonly maxBodyBytes: number
   readonly maxInflightBodyMib: number
   readonly maxConnections: number
+  readonly tokenFile?: string
   readonly warmupRequests: number
   readonly intraOpThreads: number
   readonly modelThread: ThreadChoice
@@ -82,6 +83,12 @@ export function serveCommand(): Command {
       defaultInflightMib(),
     )
     .option('--max-connections <count>', 'connections at once', wholeNumber(1), DEFAULT_LIMITS.maxConnections)
+    .addOption(
+      new Option(
+        '--token-file <file>',
+        'bearer tokens, one a line, read again when it changes: all but health and metrics needs one',
+      ).env('PENSTOCK_TOKEN_FILE'),
+    )
     .option('--intra-op-threads <count>', 'threads that one run of the model may use', wholeNumber(1, 256), 1)
     .addOption(
       new Option('--model-thread <when>', 'compute on a thread of its own; auto: a model that takes long or is large')
@@ -138,6 +145,7 @@ async function serve(flags: ServeFlags): Promise<void> {
       maxBodyBytes: flags.maxBodyBytes,
       maxInflightBodyBytes: inflightBytesOf(flags),
       limits: { ...DEFAULT_LIMITS, maxConnections: flags.maxConnections },
+      ...(flags.tokenFile !== undefined && { tokenFile: flags.tokenFile }),
       warmUpRuns: flags.warmupRequests,
       intraOpThreads: flags.intraOpThreads,
       thread: flags.modelThread,

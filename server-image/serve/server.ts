@@ -11,6 +11,8 @@ import { monitorPages } from '../monitor/pages.ts'
 import { registerModelFacts, registerMonitorMetrics } from '../monitor/metrics.ts'
 import { startMonitor, type Monitor } from '../monitor/monitor.ts'
 import type { MonitorSettings } from '../monitor/settings.ts'
+import { tokenGuard } from './access/guard.ts'
+import { Tokens } from './access/tokens.ts'
 import { Connections, type DrainTiming } from './drain.ts'
 import { openModel, type OpenedModel, type ThreadChoice } from './engine/open-model.ts'
 import { createApp } from './http/app.ts'
@@ -44,6 +46,8 @@ export interface ServerOptions {
   /** Of all requests that are arriving or waiting for their answers; what comes above it is refused. At least `maxBodyBytes`. */
   readonly maxInflightBodyBytes: number
   readonly limits: HttpLimits
+  /** Bearer tokens of those who may ask for more than health and metrics; without it everybody may. */
+  readonly tokenFile?: string
   readonly warmUpRuns: number
   /** Threads that one run of the model may use. */
   readonly intraOpThreads: number
@@ -93,7 +97,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     phase: randomInt(1000),
     onRelay: (peer, result) => metrics.countRelayed(peer, result),
   })
-  const server = httpServerOf({ options, instance, state, metrics, monitor, traffic })
+  const tokens = options.tokenFile === undefined ? undefined : openTokens(options.tokenFile, log)
+  const server = httpServerOf({ options, instance, state, metrics, monitor, traffic, tokens })
   const connections = new Connections(server)
   const address = await listen(server, options)
   log.info({ host: options.host, port: address.port }, 'listening')
@@ -102,6 +107,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const opened = becomeReady({ state, metrics, monitor, traffic }, options)
   const release = async () => {
     watch?.close()
+    tokens?.close()
     traffic.close()
     await closed
     await opened.then(
@@ -134,9 +140,18 @@ interface HttpParts {
   readonly metrics: ServerMetrics
   readonly monitor: Monitor
   readonly traffic: Traffic
+  readonly tokens: Tokens | undefined
 }
 
-function httpServerOf({ options, instance, state, metrics, monitor, traffic }: HttpParts) {
+function openTokens(path: string, log: Logger): Tokens {
+  return new Tokens({
+    path,
+    onChange: (message) => log.info(message),
+    onBadChange: (message) => log.error(message),
+  })
+}
+
+function httpServerOf({ options, instance, state, metrics, monitor, traffic, tokens }: HttpParts) {
   const { log, revision } = options
   const bodies = { maxBytes: options.maxBodyBytes, budget: new BodyBudget(options.maxInflightBodyBytes) }
   const onInternalError = (error: unknown) => log.error({ err: error }, 'a request met a fault of the server')
@@ -174,7 +189,8 @@ function httpServerOf({ options, instance, state, metrics, monitor, traffic }: H
     exchanges,
     onInternalError,
   })
-  return createHttpServer({ listener, exchanges, bodies, limits: options.limits })
+  const guard = tokens === undefined ? undefined : tokenGuard(tokens)
+  return createHttpServer({ listener, exchanges, bodies, limits: options.limits, guard })
 }
 
 async function listen(

@@ -1,6 +1,7 @@
 /** The node:http server with limits that hold against slow, huge and broken clients; every refusal is JSON. */
 import { createServer, STATUS_CODES, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { Guard } from '../access/guard.ts'
 import { errorHeaders } from '../answer.ts'
 import { ApiError, errorBody, errorBodyAt } from '../api-error.ts'
 import { refusalOf, type BodyLimits } from './body.ts'
@@ -28,15 +29,20 @@ export interface HttpServerOptions {
   readonly exchanges: Exchanges
   readonly bodies: BodyLimits
   readonly limits: HttpLimits
+  /** Without one everybody may ask everything. */
+  readonly guard?: Guard | undefined
 }
 
-export function createHttpServer({ listener, exchanges, bodies, limits }: HttpServerOptions): Server {
+export function createHttpServer({ listener, exchanges, bodies, limits, guard }: HttpServerOptions): Server {
   const { headersTimeoutMs, requestTimeoutMs, maxConnections } = limits
   const begun =
     (handle: RequestListener): RequestListener =>
     (request, response) => {
-      if (exchanges.begin(request, response)) handle(request, response)
-      else request.resume()
+      if (!exchanges.begin(request, response)) return void request.resume()
+      const refusal = guard?.(request)
+      if (refusal === undefined) return handle(request, response)
+      exchanges.endWith({ request, response })
+      sendEarly(request, response, errorAnswer(request, refusal))
     }
   const server = createServer(
     {
