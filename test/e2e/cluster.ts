@@ -1,11 +1,11 @@
 /** A whole cluster of one node, of Kubernetes' own programs, in the namespaces that `main.ts` made. */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { findBinaries, findNodeBinaries } from '../kube/binaries.ts'
+import { findBinaries, findHelm, findNodeBinaries } from '../kube/binaries.ts'
 import { startControlPlane } from '../kube/control-plane.ts'
 import { ADDRESSES, NODE_NAME } from './addresses.ts'
 import { dnsObjects } from './dns-objects.ts'
-import { toolAt, type Tool } from './kubectl.ts'
+import { toolAt, type Tool } from './tool.ts'
 import { NODE_USERS, startNode } from './node.ts'
 import { findCniPlugins, findProgram } from './requirements.ts'
 
@@ -21,6 +21,7 @@ export interface Cluster {
   /** Of an administrator. */
   readonly kubeconfigPath: string
   readonly kubectl: Tool
+  readonly helm: Tool
   close(): Promise<void>
 }
 
@@ -36,7 +37,9 @@ export async function startCluster({ dir, cgroup, images }: ClusterOptions): Pro
     ...{ addresses: ADDRESSES, users: NODE_USERS },
   })
   starting.defer(() => plane.stop())
-  const kubectl = toolAt(binaries.kubectl, { KUBECONFIG: plane.kubeconfigPath })
+  // Their caches and settings are to be found in the home directory.
+  const env = { KUBECONFIG: plane.kubeconfigPath, HOME: dir }
+  const kubectl = toolAt(binaries.kubectl, env)
   await kubectl(['apply', '--filename=-'], JSON.stringify(dnsObjects()))
   const node = await startNode({
     ...{ binaries: await findNodeBinaries(), dir: join(dir, 'node'), plane, cgroup },
@@ -47,7 +50,8 @@ export async function startCluster({ dir, cgroup, images }: ClusterOptions): Pro
   for (const what of ['create', 'condition=Ready'])
     await kubectl(['wait', `node/${NODE_NAME}`, `--for=${what}`, `--timeout=${NODE_READY_WITHIN}`])
   const running = starting.move()
-  return { kubeconfigPath: plane.kubeconfigPath, kubectl, close: () => running.disposeAsync() }
+  const { kubeconfigPath } = plane
+  return { kubeconfigPath, kubectl, helm: toolAt(await findHelm(), env), close: () => running.disposeAsync() }
 }
 
 function there(what: string, path: string | undefined): string {

@@ -2,15 +2,20 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { ADDRESSES } from './addresses.ts'
 import { groupsIn, type Hierarchies } from './cgroups.ts'
 
 const run = promisify(execFile)
 
 /** Where Kubernetes' programs put files unless they are told otherwise. */
 const USUAL_PLACES = [
+  ...[`.kube/cache/discovery/${ADDRESSES.controlPlane}_6443`, '.cache/helm', '.config/helm', '.local/share/helm'].map(
+    (path) => join(homedir(), path),
+  ),
   '/run/containerd',
   '/run/netns',
   '/var/lib/cni',
@@ -65,8 +70,7 @@ export async function tracesOn({ hierarchies, mark, cgroup, temporary }: Look): 
     'iptables table': readFile('/proc/net/ip_tables_names', 'utf8').then(lines, () => []),
     'control group': Promise.all(hierarchies.all.map(groupsIn)).then((groups) => groups.flat()),
     process: processes(mark, cgroup),
-    file: readdir(temporary).then((names) => names.map((name) => join(temporary, name))),
-    directory: Promise.resolve(USUAL_PLACES.filter(existsSync)),
+    file: readdir(temporary).then((names) => [...names, ...USUAL_PLACES.filter(existsSync)]),
     'kernel setting': kernelSettings(),
   }
   const seen = Object.entries(kinds).map(async ([kind, things]) => [kind, new Set(await things)] as const)

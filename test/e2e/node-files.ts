@@ -122,8 +122,6 @@ function kubeletConfiguration({ dir, cgroup }: NodeFilesOptions, paths: KubeletP
     clusterDNS: [ADDRESSES.dns],
     resolvConf: paths.resolvConf,
     volumePluginDir: join(dir, 'volume-plugins'),
-    // How late a changed ConfigMap may reach a pod, beside up to half as much again: by default a minute.
-    syncFrequency: '10s',
     nodeStatusUpdateFrequency: '5s',
     // Images that were collected could not be pulled again, and a full disk of this machine is none of the tests' business.
     imageGCHighThresholdPercent: 100,
