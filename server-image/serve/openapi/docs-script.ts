@@ -31,9 +31,12 @@ function prettyText(text) {
   }
 }
 
+function quoted(text) {
+  return "'" + text.replaceAll("'", "'\\''") + "'"
+}
+
 function curl(url, body) {
-  const quoted = body.replaceAll("'", "'\\''")
-  return "curl '" + url + "' \\\n  -H 'content-type: application/json' \\\n  -d '" + quoted + "'"
+  return ['curl ' + quoted(url), "-H 'content-type: application/json'", '-d ' + quoted(body)].join(' \\\n  ')
 }
 
 function python(url, body) {

@@ -1,10 +1,12 @@
 /** For tests only: reads a served document as its users' tools do. */
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import { get } from '../testing.ts'
+import type { Described, DescribedServer } from './described.ts'
 
 export interface OpenApi {
   readonly info: { readonly title: string; readonly version: string; readonly description: string }
   readonly paths: Readonly<Record<string, Readonly<Partial<Record<'get' | 'post', Operation>>>>>
+  readonly 'x-penstock': { readonly revision: string; readonly limits: Readonly<Record<string, number>> }
   readonly components: {
     readonly schemas: Readonly<Record<string, unknown>>
     readonly responses: Readonly<Record<string, Answer>>
@@ -93,4 +95,34 @@ export class Reader {
 
 function pointer(path: string): string {
   return `/paths/${encodeURIComponent(path.replaceAll('~', '~0').replaceAll('/', '~1'))}`
+}
+
+/** A described model of rows that does not exist, with one feature and class of the given name. */
+export function describedModel({ name, ...changes }: Partial<DescribedServer> & { readonly name: string }): Described {
+  const tensor = { name, datatype: 'FP32', shape: [-1, 1] }
+  return {
+    modelName: 'm',
+    modelVersion: '1',
+    serverVersion: '0.0.0',
+    revision: 'r',
+    maxInstances: 10,
+    maxBodyBytes: 1000,
+    batching: { maxQueuedRows: 10, deadlineMs: 10 },
+    profile: undefined,
+    model: {
+      sha256: 'abc',
+      contract: { inputs: [tensor], outputs: [tensor], opsets: {}, irVersion: 10, rewrites: [] },
+      signature: {
+        kind: 'tabular',
+        task: 'classification',
+        features: [{ name, datatype: 'FP32' }],
+        featureCount: 1,
+        blocks: [{ input: name, datatype: 'FP32', width: 1, rank: 2 }],
+        prediction: { output: name, datatype: 'BYTES' },
+        classLabels: [name],
+      },
+    },
+    examples: { rows: [{ row: [1], prediction: { prediction: name, probability: null } }] },
+    ...changes,
+  }
 }
