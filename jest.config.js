@@ -6,7 +6,7 @@ export default {
     '\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' } }],
   },
   testMatch: ['**/*.test.ts'],
-  testPathIgnorePatterns: ['/node_modules/', '/.cache/', '/test/chart/', '/test/images/', '/test/e2e/'],
+  testPathIgnorePatterns: ['/node_modules/', '/.cache/', '/test/chart/', '/test/images/', '/test/e2e/', '/test/clients/'],
   modulePathIgnorePatterns: ['/.cache/', '/dist/'],
   maxWorkers: 2,
   testTimeout: 30_000,

@@ -3,52 +3,17 @@
  * committed numbers and Penstock's must agree with what it says. `--write` makes the committed numbers from it.
  */
 import { execFile } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { homedir, tmpdir } from 'node:os'
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { pythonWith } from '../python.ts'
 import { CASES } from './cases.ts'
 import { disagreements, ourDrift, ourQuality, type EvidentlyNumbers } from './judge.ts'
 
 const run = promisify(execFile)
 const here = import.meta.dirname
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
-
-/** Undefined when this machine has no Python that can make one. */
-async function pythonWithEvidently(): Promise<string | undefined> {
-  const requirements = await readFile(join(here, 'requirements.txt'), 'utf8')
-  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
-  const tag = createHash('sha256').update(requirements).digest('hex').slice(0, 12)
-  const venv = join(cache, 'penstock', `evidently-${tag}`)
-  const python = join(venv, 'bin', 'python')
-  const isThere = await stat(join(venv, 'complete')).then(
-    () => true,
-    () => false,
-  )
-  if (isThere) return python
-  try {
-    await run('python3', ['-c', 'import venv, ensurepip'])
-  } catch {
-    return undefined
-  }
-  console.log(`installing Evidently into ${venv}`)
-  await mkdir(join(cache, 'penstock'), { recursive: true })
-  await rm(venv, { recursive: true, force: true })
-  await run('python3', ['-m', 'venv', venv])
-  const install = [
-    '-m',
-    'pip',
-    'install',
-    '--quiet',
-    '--disable-pip-version-check',
-    '-r',
-    join(here, 'requirements.txt'),
-  ]
-  await run(python, install, { maxBuffer: MAX_OUTPUT_BYTES })
-  await writeFile(join(venv, 'complete'), '')
-  return python
-}
 
 async function evidentlyNumbers(python: string): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'penstock-evidently-'))
@@ -84,7 +49,7 @@ function verdicts(fresh: EvidentlyNumbers, committed: EvidentlyNumbers): Verdict
   ]
 }
 
-const python = await pythonWithEvidently()
+const python = await pythonWith({ name: 'evidently', requirements: join(here, 'requirements.txt') })
 if (python === undefined) {
   console.log('SKIPPED: there is no python3 with venv and pip on this machine, so Evidently could not be asked.')
   console.log('Only its committed numbers hold Penstock to it here; install python3-venv to ask it.')

@@ -1,0 +1,109 @@
+"""Asks a V2 server with other people's clients, and prints as JSON what they understood.
+
+    python ask.py CLIENT ADDRESS MODEL < feeds.json
+
+CLIENT is one of the functions below. feeds.json: {"input": {"datatype", "shape", "data"}}, 64-bit integers as text.
+"""
+
+import json
+import sys
+
+import numpy as np
+
+DTYPES = {"BOOL": np.bool_, "FP16": np.float16, "FP32": np.float32, "FP64": np.float64, "BYTES": np.object_,
+          **{f"{sign}INT{bits}": np.dtype(f"{sign.lower()}int{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64)}}
+
+
+def array_of(tensor):
+    data = tensor["data"]
+    if tensor["datatype"] in ("INT64", "UINT64"):
+        data = [int(value) for value in data]
+    if tensor["datatype"] == "BYTES":
+        data = [value.encode() for value in data]
+    return np.array(data, dtype=DTYPES[tensor["datatype"]]).reshape(tensor["shape"])
+
+
+def tensor_json(datatype, array):
+    values = array.reshape(-1).tolist()
+    if datatype in ("INT64", "UINT64"):
+        values = [str(value) for value in values]
+    if datatype == "BYTES":
+        values = [value.decode() if isinstance(value, bytes) else value for value in values]
+    return {"datatype": datatype, "shape": list(array.shape), "data": values}
+
+
+def understood(result):
+    return {
+        output["name"]: tensor_json(output["datatype"], result.as_numpy(output["name"]))
+        for output in result.get_response()["outputs"]
+    }
+
+
+def triton_inputs(module, feeds, **how):
+    inputs = []
+    for name, tensor in feeds.items():
+        wanted = module.InferInput(name, tensor["shape"], tensor["datatype"])
+        wanted.set_data_from_numpy(array_of(tensor), **how)
+        inputs.append(wanted)
+    return inputs
+
+
+def triton_http_with(address, model, feeds, binary):
+    import tritonclient.http as triton
+    with triton.InferenceServerClient(address) as client:
+        assert client.is_server_live() and client.is_server_ready() and client.is_model_ready(model)
+        wanted = [triton.InferRequestedOutput(output["name"], binary_data=binary)
+                  for output in client.get_model_metadata(model)["outputs"]]
+        inputs = triton_inputs(triton, feeds, binary_data=binary)
+        return understood(client.infer(model, inputs, outputs=wanted, request_id="7", timeout=60_000_000))
+
+
+def triton_http(address, model, feeds):
+    return triton_http_with(address, model, feeds, binary=True)
+
+
+def triton_http_json(address, model, feeds):
+    return triton_http_with(address, model, feeds, binary=False)
+
+
+def triton_http_default(address, model, feeds):
+    """Names no outputs, and compresses nothing: the shortest program that anybody writes."""
+    import tritonclient.http as triton
+    with triton.InferenceServerClient(address) as client:
+        return understood(client.infer(model, triton_inputs(triton, feeds)))
+
+
+def triton_http_async(address, model, feeds):
+    """Thirty-two requests at once over eight connections; all must be answered alike."""
+    import tritonclient.http as triton
+    with triton.InferenceServerClient(address, concurrency=8) as client:
+        pending = [client.async_infer(model, triton_inputs(triton, feeds)) for _ in range(32)]
+        answers = [understood(each.get_result()) for each in pending]
+    assert all(answer == answers[0] for answer in answers)
+    return answers[0]
+
+
+def open_inference(address, model, feeds):
+    from open_inference.openapi.client import InferenceRequest, OpenInferenceClient
+    client = OpenInferenceClient(base_url=f"http://{address}")
+    client.check_server_liveness()
+    client.check_server_readiness()
+    client.check_model_readiness(model)
+    assert client.read_server_metadata().name == "penstock"
+    metadata = client.read_model_metadata(model)
+    assert [each.name for each in metadata.inputs] == list(feeds)
+    inputs = [{**tensor, "name": name, "data": array_of(tensor).reshape(-1).tolist()} for name, tensor in feeds.items()]
+    for each in inputs:
+        if each["datatype"] == "BYTES":
+            each["data"] = [value.decode() for value in each["data"]]
+    answer = client.model_infer(model, request=InferenceRequest.parse_obj({"id": "7", "inputs": inputs}))
+    assert answer.id == "7"
+    return {
+        each.name: tensor_json(each.datatype, np.array(each.data.dict()["__root__"], dtype=DTYPES[each.datatype]).reshape(each.shape))
+        for each in answer.outputs
+    }
+
+
+if __name__ == "__main__":
+    _, client_name, server_address, model_name = sys.argv
+    print(json.dumps(globals()[client_name](server_address, model_name, json.load(sys.stdin))))
