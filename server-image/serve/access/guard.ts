@@ -9,7 +9,7 @@ import type { Tokens } from './tokens.ts'
  * What the kubelet, Prometheus and the operator ask, none of which has a token: counts, and why requests failed. Who should not read
  * these either is kept away by a NetworkPolicy.
  */
-const OPEN: ReadonlySet<string> = new Set([
+export const OPEN_PATHS: ReadonlySet<string> = new Set([
   '/livez',
   '/readyz',
   '/health',
@@ -26,7 +26,7 @@ export function tokenGuard(tokens: Tokens): Guard {
   return ({ url = '/', headers: { authorization } }) => {
     if (tokens.accept(authorization)) return undefined
     const [path = ''] = canonicalTarget(url).split('?', 1)
-    if (OPEN.has(path)) return undefined
+    if (OPEN_PATHS.has(path)) return undefined
     return new ApiError(
       'unauthorized',
       authorization === undefined

@@ -13,6 +13,8 @@ export interface DescribedServer {
   readonly maxInstances: number
   readonly maxBodyBytes: number
   readonly batching: Pick<BatchingOptions, 'maxQueuedRows' | 'deadlineMs'>
+  /** When it is there, requests need a token of it. */
+  readonly tokenFile?: string
   /** Of the training data, when it is known. */
   readonly profile: Profile | undefined
 }

@@ -2,8 +2,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { Validator } from '@seriousme/openapi-schema-validator'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createApp } from '../http/app.ts'
 import { ServingState } from '../serving-state.ts'
 import { get, post, startTestServer, type Reply, type TestServer } from '../testing.ts'
@@ -224,6 +227,31 @@ test('a row of a hundred thousand features is described by its size, not one by 
   const row = Array<number>(100_000).fill(1)
   expect(wide.requestFault('/predict', { features: row })).toBeUndefined()
   expect(wide.requestFault('/predict', { features: row.slice(1) })).toBeDefined()
+})
+
+test('a server that wants tokens says for what, and what it answers without one', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'penstock-openapi-'))
+  const tokenFile = join(dir, 'tokens')
+  await writeFile(tokenFile, 'a-token-of-a-client\n')
+  const server = await startTestServer('columns', { tokenFile })
+  try {
+    const authorization = { authorization: 'Bearer a-token-of-a-client' }
+    const document = (await (await fetch(`${server.url}/openapi.json`, { headers: authorization })).json()) as OpenApi
+    expect((await new Validator().validate(structuredClone({ ...document }))).valid).toBe(true)
+    const guarded = new Reader(document)
+    for (const [path, operations] of Object.entries(document.paths)) {
+      const method = operations.get === undefined ? 'post' : 'get'
+      const response = await fetch(server.url + path, { method })
+      const wantsToken = operations[method]?.security?.length === 1
+      expect([path, response.status]).toEqual([path, wantsToken ? 401 : 200])
+      if (!wantsToken) continue
+      const answer = { status: 401, json: await response.json() }
+      expect([path, guarded.answerFault(path, method, answer)]).toEqual([path, undefined])
+    }
+  } finally {
+    await server.close()
+    await rm(dir, { recursive: true })
+  }
 })
 
 test('the limits are those of the server', () => {

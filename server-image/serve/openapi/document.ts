@@ -17,6 +17,7 @@ import {
 import type { Paths } from './operation.ts'
 import { rowSchemas, type Schemas } from './row-schemas.ts'
 import { serverPaths } from './server-operations.ts'
+import { SECURITY_SCHEMES, guardedPaths } from './token-access.ts'
 import { tensorSchemas } from './tensor-schemas.ts'
 import type { Schema } from './value-schema.ts'
 
@@ -30,6 +31,8 @@ export function openApiDocument(described: Described): OpenApiDocument & Schema 
   const { modelName, modelVersion, revision, model } = described
   const { signature, contract, sha256 } = model
   const isTabular = signature.kind === 'tabular'
+  const isGuarded = described.tokenFile !== undefined
+  const paths = { ...inferencePaths(described), ...serverPaths(described) }
   return {
     openapi: '3.1.0',
     info: {
@@ -42,7 +45,7 @@ export function openApiDocument(described: Described): OpenApiDocument & Schema 
     tags: Object.values(TAGS)
       .filter((name) => isTabular || name !== TAGS.rows)
       .map((name) => ({ name })),
-    paths: { ...inferencePaths(described), ...serverPaths(described) },
+    paths: isGuarded ? guardedPaths(paths) : paths,
     components: {
       schemas: {
         ...(isTabular && rowSchemas({ ...described, signature })),
@@ -54,6 +57,7 @@ export function openApiDocument(described: Described): OpenApiDocument & Schema 
       headers: ANSWER_HEADERS,
       parameters: REQUEST_PARAMETERS,
       ...(isTabular && { links: LINKS }),
+      ...(isGuarded && { securitySchemes: SECURITY_SCHEMES }),
     },
     'x-penstock': {
       revision,

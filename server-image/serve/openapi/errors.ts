@@ -71,10 +71,10 @@ type Family = 'Error' | 'V2Error'
 
 const WORDINGS: Readonly<Record<Family, ErrorWording>> = { Error: errorBody, V2Error: v2ErrorBody }
 
-/** Codes that an operation with a body can answer. */
-const OF_BODIES = new Set(
-  (Object.keys(MEANINGS) as ErrorCode[]).filter((code) => code !== 'not_found' && code !== 'method_not_allowed'),
-)
+const NOT_OF_BODIES: ReadonlySet<ErrorCode> = new Set(['unauthorized', 'not_found', 'method_not_allowed'])
+
+/** Codes that any operation with a body can answer, wherever it is. */
+const OF_BODIES = new Set((Object.keys(MEANINGS) as ErrorCode[]).filter((code) => !NOT_OF_BODIES.has(code)))
 
 /** For `responses` of an operation that takes a body; `default` stands for what no request to this path should meet. */
 export function errorResponsesOfBodies(family: Family): Readonly<Record<string, Schema>> {

@@ -228,7 +228,7 @@ function operation(asking: Asking, known: ExampleObjects, isV2: boolean): Operat
   const { operationId, tag, summary, description, request, answer, family } = asking
   const examples = namedExamples(asking.examples, known)
   const answerExamples = namedExamples([asking.answerExample], known)
-  const bytes = { 'application/octet-stream': {} }
+  const bytes = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } }
   return {
     operationId,
     tags: [tag],

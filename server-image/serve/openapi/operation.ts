@@ -8,6 +8,8 @@ export interface Operation {
   readonly description?: string
   readonly parameters?: readonly Schema[]
   readonly requestBody?: Schema
+  /** Empty when nothing is wanted; left out when nothing ever is. */
+  readonly security?: readonly Schema[]
   readonly responses: Readonly<Record<string, Schema>>
 }
 

@@ -43,7 +43,7 @@ export function rowSchemas({ signature, profile, maxInstances }: RowSchemasOptio
     BatchAnswer: batchAnswer(signature),
     V1Answer: object({ predictions: { type: 'array', items: schemaRef('Prediction') } }),
     Label: labelSchema(signature),
-    FeedbackRequest: FEEDBACK_REQUEST,
+    ...feedbackSchemas(),
     FeedbackAnswer: object({
       id: { type: 'string' },
       counted: {
@@ -86,7 +86,6 @@ function rowByPlace({ features, featureCount, blocks }: TabularSignature, profil
       title: feature.name,
       ...featureSchema(feature, seen.get(feature.name)),
     })),
-    items: false,
     ...size,
   }
 }
@@ -175,18 +174,23 @@ function labelSchema({ task, classLabels }: TabularSignature): Schema {
   return { anyOf: [{ type: 'number' }, { type: 'string', maxLength: MAX_LABEL_CHARACTERS }], description }
 }
 
-const FEEDBACK_REQUEST: Schema = {
-  type: 'object',
-  properties: {
-    id: { type: 'string', minLength: 1, description: 'The header x-request-id of the answer.' },
-    label: schemaRef('Label'),
-    labels: { type: 'array', items: schemaRef('Label'), description: 'One for each row of a batch, in its order.' },
-    prediction: {
-      ...schemaRef('Prediction'),
-      description: 'What was answered. Needed when another pod gave that answer, or it was long ago.',
-    },
-  },
-  required: ['id'],
-  oneOf: [{ required: ['label'] }, { required: ['labels'] }],
-  additionalProperties: false,
+/** One label for one row, or one for each row of a batch. */
+function feedbackSchemas(): Schemas {
+  const id = { type: 'string', minLength: 1, description: 'The header x-request-id of the answer.' }
+  const prediction = {
+    ...schemaRef('Prediction'),
+    description: 'What was answered. Needed when another pod gave that answer, or it was long ago.',
+  }
+  const labels = { type: 'array', items: schemaRef('Label'), minItems: 1, description: 'One for each row, in order.' }
+  const of = (label: Schemas): Schema => ({
+    type: 'object',
+    properties: { id, ...label, prediction },
+    required: ['id', ...Object.keys(label)],
+    additionalProperties: false,
+  })
+  return {
+    FeedbackOfRow: of({ label: schemaRef('Label') }),
+    FeedbackOfBatch: of({ labels }),
+    FeedbackRequest: { oneOf: [schemaRef('FeedbackOfRow'), schemaRef('FeedbackOfBatch')] },
+  }
 }

@@ -7,11 +7,8 @@ import { answerElementSchema, elementSchema, schemaRef, type Schema } from './va
 /** @param maxInstances rows that one request may have */
 export function tensorSchemas({ inputs, outputs }: ModelContract, maxInstances: number): Schemas {
   const asked = Object.fromEntries(
-    [...new Set(inputs.map(datatypeOf))].flatMap((datatype) => [
-      [`Element${datatype}`, elementSchema(datatype)],
-      [`Data${datatype}`, dataSchema(datatype)],
-    ]),
-  ) as Schemas
+    [...new Set(inputs.map(datatypeOf))].map((datatype) => [`Element${datatype}`, elementSchema(datatype)]),
+  )
   const answered = Object.fromEntries(
     [...new Set(outputs.map(datatypeOf))].map((datatype) => [
       `AnsweredElement${datatype}`,
@@ -86,7 +83,7 @@ function inputSchema(input: TensorContract, maxInstances: number): Schema {
       name: { const: name },
       datatype: { const: datatype },
       shape: shapeSchema(shape, maxInstances),
-      data: schemaRef(`Data${datatype}`),
+      data: dataSchema(input, maxInstances),
       parameters: {
         type: 'object',
         properties: {
@@ -100,7 +97,10 @@ function inputSchema(input: TensorContract, maxInstances: number): Schema {
     },
     required: ['name', 'datatype', 'shape'],
     additionalProperties: false,
-    anyOf: [{ required: ['data'] }, { required: ['parameters'] }],
+    anyOf: [
+      { required: ['data'] },
+      { required: ['parameters'], properties: { parameters: { required: ['binary_data_size'] } } },
+    ],
   }
 }
 
@@ -111,15 +111,21 @@ function shapeSchema(shape: readonly number[], maxInstances: number): Schema {
     if (dimension !== -1) return { const: dimension }
     return { type: 'integer', minimum: 1, ...(axis === 0 && { maximum: maxInstances }) }
   })
-  return { type: 'array', prefixItems: dimensions, items: false, ...size }
+  return { type: 'array', prefixItems: dimensions, ...size }
 }
 
-function dataSchema(datatype: Datatype): Schema {
-  return {
-    type: 'array',
-    description: 'The elements in row-major order, flat or nested as the shape says.',
-    items: { anyOf: [schemaRef(`Element${datatype}`), schemaRef(`Data${datatype}`)] },
-  }
+/** Written out to the tensor's rank: a schema that contains itself is more than many generators of clients can take. */
+function dataSchema({ datatype, shape }: TensorContract, maxInstances: number): Schema {
+  const element = schemaRef(`Element${datatype}`)
+  const count = shape.reduce((product, size) => product * Math.max(size, 1), 1)
+  const flat = { type: 'array', items: element, minItems: count, ...(!shape.includes(-1) && { maxItems: count }) }
+  const description = 'The elements in row-major order, flat or nested as the shape says.'
+  if (shape.length < 2) return { description, ...flat }
+  const nested = shape.reduceRight<Schema>((items, size, axis) => {
+    const maxItems = size !== -1 ? size : axis === 0 ? maxInstances : undefined
+    return { type: 'array', items, minItems: Math.max(size, 1), ...(maxItems !== undefined && { maxItems }) }
+  }, element)
+  return { description, anyOf: [flat, nested] }
 }
 
 function askedOutputs(outputs: readonly TensorContract[]): Schema {
