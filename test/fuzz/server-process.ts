@@ -14,6 +14,8 @@ const ALIVE = `http://${HOST}:${PORT}`
 /** A client that has sent all that it wants waits for so long. */
 const PATIENCE_MS = 400
 const CONNECTIONS = 64
+/** Of a request, and of all bodies together: the right request at the end needs all of it, so that not a byte of room may have been lost. */
+const ROOM_BYTES = 1024 * 1024
 /** Findings after which it is not worth going on. */
 const MANY = 10
 /** Resident memory may differ by so much between a warm server and one that has been attacked. */
@@ -35,6 +37,8 @@ export async function fuzzServer({ requests, seed }: ServerFuzzOptions): Promise
     '--model-version=7',
     `--port=${PORT}`,
     `--host=${HOST}`,
+    `--max-body-bytes=${ROOM_BYTES}`,
+    `--max-inflight-body-mib=${ROOM_BYTES / 1024 / 1024}`,
   ]
   const program = spawn(process.execPath, [join(ROOT, 'server-image/main.ts'), ...args, '--log-level=error'], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -100,7 +104,7 @@ async function aftermath(warmBytes: number, pid: number | undefined): Promise<st
   const features = Array.from({ length: 20 }, (_, index) => index)
   const answer = await fetch(`${ALIVE}/predict`, {
     method: 'POST',
-    body: JSON.stringify({ features }),
+    body: JSON.stringify({ features }).padEnd(ROOM_BYTES),
     headers: { 'content-type': 'application/json' },
     signal: AbortSignal.timeout(5000),
   }).catch((error: unknown) => ({ status: String(error) }))
