@@ -84,6 +84,7 @@ describe('what is no request of the document is refused as it says', () => {
     ['a member that is not known', changed({ values: [1] }), 400],
     ['no inputs', () => ({}), 400],
     ['an output that is not there', (request) => ({ ...request, outputs: [{ name: 'other' }] }), 422],
+    ['a time below zero', (request) => ({ ...request, parameters: { timeout: -1 } }), 400],
     ['an id of a number', (request) => ({ ...request, id: 5 }), 400],
   ]
   function changed(change: Input) {
@@ -103,6 +104,8 @@ describe('what is no request of the document is refused as it says', () => {
   test.each<[string, () => Promise<Reply>, number]>([
     ['no JSON', () => post(`${columns.url}/predict`, '{'), 400],
     ['another type', () => post(`${columns.url}/predict`, '{}', { 'content-type': 'text/plain' }), 415],
+    ['a time without its unit', () => post(`${columns.url}/predict`, { features: right }, { timeout: '5' }), 400],
+    ['too short a time', () => post(`${columns.url}/predict`, { features: right }, { timeout: '1us' }), 503],
     ['too large a body', () => post(`${columns.url}/predict`, ' '.repeat(10_001)), 413],
   ])('%s', async (_what, ask, status) => {
     const reply = await ask()

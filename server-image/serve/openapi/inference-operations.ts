@@ -28,6 +28,12 @@ export const REQUEST_PARAMETERS: Schemas = {
     description: 'Your own name for the answer; without it the server makes one.',
     schema: { type: 'string' },
   },
+  Timeout: {
+    name: 'timeout',
+    in: 'header',
+    description: 'How long you wait, for example 250ms or 2s: the request is not computed and not kept for longer.',
+    schema: { type: 'string', pattern: '^0*[1-9][0-9]*(us|ms|s)$', maxLength: 15 },
+  },
   HeaderLength: {
     name: HEADER_LENGTH,
     in: 'header',
@@ -234,7 +240,7 @@ function operation(asking: Asking, known: ExampleObjects, isV2: boolean): Operat
     tags: [tag],
     summary,
     description,
-    parameters: [parameterRef('RequestId'), ...(isV2 ? [parameterRef('HeaderLength')] : [])],
+    parameters: [parameterRef('RequestId'), parameterRef('Timeout'), ...(isV2 ? [parameterRef('HeaderLength')] : [])],
     requestBody: {
       required: true,
       content: { 'application/json': { schema: schemaRef(request), ...examples }, ...(isV2 && bytes) },

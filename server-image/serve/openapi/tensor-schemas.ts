@@ -58,6 +58,11 @@ function oneOf(schemas: readonly Schema[]): Schema {
 const PARAMETERS: Schema = {
   type: 'object',
   properties: {
+    timeout: {
+      type: 'integer',
+      minimum: 0,
+      description: 'How long you wait, in microseconds and at most a day; 0 is no limit.',
+    },
     binary_data_output: { type: 'boolean', description: 'All outputs as bytes behind the JSON of the answer.' },
   },
 }
