@@ -4,9 +4,9 @@ import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeBaseImages } from '../images/base-images.ts'
-import { buildahOn, cacheDirectory, withStore, type Buildah } from '../images/buildah.ts'
+import { buildahOn, cacheDirectory, type Buildah } from '../images/buildah.ts'
 import { buildImage, writeArchive, type Program } from '../images/images.ts'
-import { architecture, missingRequirements } from '../images/requirements.ts'
+import { architecture } from '../images/requirements.ts'
 import { PAUSE_IMAGE } from './node-files.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -22,21 +22,18 @@ const INPUTS = [
   ...['base-images', 'buildah', 'images'].map((name) => `test/images/${name}.ts`),
 ]
 
-export interface ImagesOptions {
-  /** The program of the image that holds the namespaces of pods. */
-  readonly pause: string
-  /** Told what is being built, as that takes a minute or two. */
-  readonly say: (line: string) => void
-}
-
-/** Finds the archives, or builds them. @throws Error that says what building them needs */
-export async function findImages({ pause, say }: ImagesOptions): Promise<string[]> {
-  const directory = join(cacheDirectory(), `archives-${fingerprint(pause)}`)
-  if (!existsSync(directory)) await makeImages(directory, pause, say)
+/** Finds the archives of images, with `pause` as the program that holds the namespaces of pods. @returns nothing before they are built */
+export async function findImages(pause: string): Promise<string[] | undefined> {
+  const directory = directoryOf(pause)
+  if (!existsSync(directory)) return undefined
   const now = new Date()
   await utimes(directory, now, now)
   await forgetOld()
   return (await readdir(directory)).sort().map((name) => join(directory, name))
+}
+
+function directoryOf(pause: string): string {
+  return join(cacheDirectory(), `archives-${fingerprint(pause)}`)
 }
 
 /** Twelve hexadecimal digits. The folder of `pause` is named by what it is made of. */
@@ -50,27 +47,18 @@ function fingerprint(pause: string): string {
   return hash.digest('hex').slice(0, 12)
 }
 
-/** They appear under their name only once all are whole. */
-async function makeImages(directory: string, pause: string, say: (line: string) => void): Promise<void> {
-  const missing = missingRequirements()
-  if (missing.length > 0) throw new Error(['the images cannot be built: this machine lacks', ...missing].join('\n  '))
-  say('building the images (a minute or two, again when the sources change) ...')
-  const partial = `${directory}.${process.pid}`
-  await mkdir(partial, { recursive: true })
-  try {
-    await withStore(async (store) => {
-      const buildah = buildahOn(store)
-      await writeArchive(buildah, await makePauseImage(buildah, pause), join(partial, 'pause.tar'))
-      const bases = await makeBaseImages(buildah, say)
-      for (const program of PROGRAMS) {
-        const image = await buildImage(buildah, program, { bases, tag: TAG })
-        await writeArchive(buildah, image, join(partial, `${program}.tar`))
-      }
-    })
-    await rename(partial, directory)
-  } finally {
-    await rm(partial, { recursive: true, force: true })
+/** Builds them in an empty directory of the same file system. They appear under their name only once all are whole. */
+export async function makeImages(pause: string, store: string): Promise<void> {
+  const partial = join(store, 'archives')
+  await mkdir(partial)
+  const buildah = buildahOn(store)
+  await writeArchive(buildah, await makePauseImage(buildah, pause), join(partial, 'pause.tar'))
+  const bases = await makeBaseImages(buildah, console.error)
+  for (const program of PROGRAMS) {
+    const image = await buildImage(buildah, program, { bases, tag: TAG })
+    await writeArchive(buildah, image, join(partial, `${program}.tar`))
   }
+  await rename(partial, directoryOf(pause))
 }
 
 async function makePauseImage(buildah: Buildah, pause: string): Promise<string> {

@@ -4,9 +4,13 @@
  * This process finds or builds programs and images, enters the namespaces, and looks in the end whether anything was left; `inside.ts`
  * runs the tests there. It promises that, however the tests end, it removes what no namespace takes away.
  */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { cacheDirectory, findBinaries, findHelm, findNodeBinaries } from '../kube/binaries.ts'
+import { withStore } from '../images/buildah.ts'
+import { missingRequirements as missingForImages } from '../images/requirements.ts'
 import { runIsolated } from '../kube/namespaces.ts'
 import { CANNOT_RUN } from '../run-jest.ts'
 import { findHierarchies, groupName, makeGroup, removeGroups } from './cgroups.ts'
@@ -15,6 +19,7 @@ import { leftSince, tracesOn } from './leftovers.ts'
 import { missingRequirements } from './requirements.ts'
 
 const MARK = 'PENSTOCK_E2E'
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 
 /** @returns the exit code of the tests */
 async function runTests(env: Readonly<Record<string, string>>): Promise<number> {
@@ -43,21 +48,63 @@ async function runTests(env: Readonly<Record<string, string>>): Promise<number> 
   return left.length === 0 ? status : 1
 }
 
-/** Builds now, so that the tests inside find all of it in the cache. @returns what they need to know */
-async function prepare(): Promise<Readonly<Record<string, string>>> {
+interface Programs {
+  readonly helm: string
+  readonly pause: string
+}
+
+/** Builds now, so that the tests inside find all of it in the cache. */
+async function findPrograms(): Promise<Programs> {
   const say = (line: string) => console.error(line)
   await findBinaries({ say })
   const { pause } = await findNodeBinaries({ say })
-  const images = await findImages({ pause, say })
-  return { HELM_BIN: await findHelm({ say }), PENSTOCK_E2E_IMAGES: images.join(delimiter) }
+  return { helm: await findHelm({ say }), pause }
 }
 
-const missing = await missingRequirements()
-if (missing.length > 0) {
-  console.error(
-    ['SKIPPED: no cluster can run here; this machine lacks', ...missing.map((each) => `  ${each}`)].join('\n'),
-  )
-  process.exitCode = CANNOT_RUN
-} else {
-  process.exitCode = await runTests(await prepare())
+/** Processes and mounts of the builder end with it, however it ends. @throws Error when it fails */
+async function buildImages(pause: string): Promise<void> {
+  console.error('building the images (a minute or two, again when the sources change) ...')
+  const flags = ['--mount', '--propagation=private', '--pid', '--fork', '--kill-child', '--mount-proc']
+  await withStore(async (store) => {
+    const builder = [process.execPath, join(import.meta.dirname, 'build-images.ts'), pause, store]
+    const child = spawn('unshare', [...flags, '--', ...builder], { stdio: ['pipe', 'inherit', 'inherit'] })
+    // It ends with its standard input, so also when this process is killed.
+    const end = () => child.kill('SIGKILL')
+    for (const signal of SIGNALS) process.once(signal, end)
+    const [status] = (await once(child, 'exit')) as [number | null]
+    for (const signal of SIGNALS) process.off(signal, end)
+    if (status !== 0) throw new Error('the images were not built')
+  })
+}
+
+function skip(why: readonly string[]): number {
+  console.error(['SKIPPED: the tests on a whole node cannot run here; this machine lacks', ...why].join('\n  '))
+  return CANNOT_RUN
+}
+
+/** @returns the exit code */
+async function main(): Promise<number> {
+  const missing = await missingRequirements()
+  if (missing.length > 0) return skip(missing)
+  let programs: Programs
+  try {
+    programs = await findPrograms()
+  } catch (error) {
+    return skip([`Kubernetes' programs: ${(error as Error).message}`])
+  }
+  const { helm, pause } = programs
+  if ((await findImages(pause)) === undefined) {
+    const lacking = missingForImages()
+    if (lacking.length > 0) return skip(lacking)
+    await buildImages(pause)
+  }
+  const images = (await findImages(pause)) ?? []
+  return runTests({ HELM_BIN: helm, PENSTOCK_E2E_IMAGES: images.join(delimiter) })
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  console.error((error as Error).message)
+  process.exitCode = 1
 }
