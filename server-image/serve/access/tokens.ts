@@ -3,7 +3,8 @@
  * are rotated by adding the new one, moving the clients, and taking the old one out.
  */
 import { hash } from 'node:crypto'
-import { readFileSync, unwatchFile, watchFile } from 'node:fs'
+import { readFileSync, statSync, type Stats } from 'node:fs'
+import { stat } from 'node:fs/promises'
 
 const MIN_CHARACTERS = 16
 const MAX_CHARACTERS = 4096
@@ -25,13 +26,17 @@ export class Tokens {
   readonly #options: TokensOptions
   /** Digests: to find one takes the same time however much of a wrong token is right. */
   #digests: ReadonlySet<string>
-  readonly #onFileChange = () => this.#reread()
+  /** Which file was read last. */
+  #seen: string
+  readonly #timer: NodeJS.Timeout
 
   /** @throws Error when the file cannot be read or holds anything else, naming file and line but no token */
   constructor(options: TokensOptions) {
     this.#options = options
+    // In this order, so that a change in between is seen as one later.
+    this.#seen = identityOf(statSync(options.path))
     this.#digests = readTokens(options.path)
-    watchFile(options.path, { interval: LOOK_EVERY_MS, persistent: false }, this.#onFileChange)
+    this.#timer = setInterval(() => void this.#look(), LOOK_EVERY_MS).unref()
   }
 
   /** @param authorization value of the header */
@@ -41,7 +46,14 @@ export class Tokens {
   }
 
   close(): void {
-    unwatchFile(this.#options.path, this.#onFileChange)
+    clearInterval(this.#timer)
+  }
+
+  async #look(): Promise<void> {
+    const found = await stat(this.#options.path).then(identityOf, (error: Error) => error.message)
+    if (found === this.#seen) return
+    this.#seen = found
+    this.#reread()
   }
 
   #reread(): void {
@@ -53,6 +65,10 @@ export class Tokens {
       onBadChange(`${(error as Error).message}; the tokens that were accepted before still are`)
     }
   }
+}
+
+function identityOf({ ino, mtimeMs, size }: Stats): string {
+  return `${ino} ${mtimeMs} ${size}`
 }
 
 function readTokens(path: string): ReadonlySet<string> {
