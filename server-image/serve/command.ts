@@ -16,6 +16,7 @@ interface ServeFlags extends MonitorFlags {
   readonly revision: string
   readonly host: string
   readonly port: number
+  readonly grpcPort?: number
   readonly trafficDir?: string
   readonly batchMaxSize: number
   readonly batchMaxDelayMs: number
@@ -59,6 +60,7 @@ export function serveCommand(): Command {
     .option('--revision <revision>', 'the revision that this process serves, named on every answer', 'local')
     .option('--host <address>', 'where to listen; PENSTOCK_HOST sets the default', host)
     .option('--port <port>', 'where to listen', wholeNumber(0, 65_535), 8080)
+    .option('--grpc-port <port>', 'where to listen for gRPC too; without it there is none', wholeNumber(0, 65_535))
     .option('--traffic-dir <dir>', 'where the traffic plan is mounted; without it every request is answered here')
     .option('--batch-max-size <rows>', 'rows that are computed together', wholeNumber(1, 65_536), 64)
     .option(
@@ -134,6 +136,7 @@ async function serve(flags: ServeFlags): Promise<void> {
       revision: flags.revision,
       host: flags.host,
       port: flags.port,
+      ...(flags.grpcPort !== undefined && { grpcPort: flags.grpcPort }),
       ...(flags.trafficDir !== undefined && { trafficDir: flags.trafficDir }),
       batching: {
         maxRows: flags.batchMaxSize,

@@ -3,26 +3,16 @@
  * without losing a request. Everything it needs comes in as options; it touches neither `process` nor the environment.
  */
 import { randomInt, randomUUID } from 'node:crypto'
-import type { AddressInfo } from 'node:net'
 import type { Logger } from 'pino'
-import { EVIDENCE_PATH } from '../../protocol/evidence.ts'
 import { ServerMetrics, addProcessMetrics } from '../metrics/server-metrics.ts'
-import { monitorPages } from '../monitor/pages.ts'
 import { registerModelFacts, registerMonitorMetrics } from '../monitor/metrics.ts'
 import { startMonitor, type Monitor } from '../monitor/monitor.ts'
 import type { MonitorSettings } from '../monitor/settings.ts'
-import { tokenGuard } from './access/guard.ts'
 import { Tokens } from './access/tokens.ts'
-import { Connections, type DrainTiming } from './drain.ts'
+import type { DrainTiming } from './drain.ts'
 import { openModel, type OpenedModel, type ThreadChoice } from './engine/open-model.ts'
-import { createApp } from './http/app.ts'
-import { BodyBudget } from './http/body-budget.ts'
-import { Exchanges } from './http/exchanges.ts'
-import { createHttpServer, type HttpLimits } from './http/http-server.ts'
-import { createListener } from './http/listener.ts'
-import { InferenceService } from './inference-service.ts'
-import { pagesOf } from './pages.ts'
-import { inferenceRoutes } from './routes.ts'
+import type { HttpLimits } from './http/http-server.ts'
+import { openPorts } from './ports.ts'
 import { serveModel, type BatchingOptions } from './served-model.ts'
 import { ServingState } from './serving-state.ts'
 import { watchPlan } from './traffic/plan-watch.ts'
@@ -38,6 +28,8 @@ export interface ServerOptions {
   readonly host: string
   /** 0 for any free one. */
   readonly port: number
+  /** Of gRPC; 0 for any free one. Without it there is no gRPC. */
+  readonly grpcPort?: number
   readonly trafficDir?: string
   readonly batching: BatchingOptions
   /** Rows that one request may have. */
@@ -68,6 +60,8 @@ export interface ServerOptions {
 export interface RunningServer {
   readonly host: string
   readonly port: number
+  /** Absent without gRPC. */
+  readonly grpcPort?: number
   /** Resolves when the model answers; rejects with a ModelError when it cannot. */
   readonly ready: Promise<void>
   /** Resolves when everybody has been answered and the server is closed: true if no request was cut off. */
@@ -98,18 +92,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     onRelay: (peer, result) => metrics.countRelayed(peer, result),
   })
   const tokens = options.tokenFile === undefined ? undefined : openTokens(options.tokenFile, log)
-  const server = httpServerOf({ options, instance, state, metrics, monitor, traffic, tokens })
-  const connections = new Connections(server)
-  const address = await listen(server, options)
-  log.info({ host: options.host, port: address.port }, 'listening')
+  const ports = await openPorts({ options, instance, state, metrics, monitor, traffic, tokens })
   const watch = options.trafficDir === undefined ? undefined : followPlan(options.trafficDir, traffic, options)
-  const closed = new Promise<void>((resolve) => server.once('close', resolve))
   const opened = becomeReady({ state, metrics, monitor, traffic }, options)
   const release = async () => {
     watch?.close()
     tokens?.close()
     traffic.close()
-    await closed
+    await ports.closed
     await opened.then(
       (model) => model.close(),
       () => undefined,
@@ -117,30 +107,21 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
   return {
     host: options.host,
-    port: address.port,
+    port: ports.http,
+    ...(ports.grpc !== undefined && { grpcPort: ports.grpc }),
     ready: opened.then(() => undefined),
     async drain() {
       state.startDraining()
-      const lostNone = await connections.drain(options.drain)
+      const lostNone = await ports.drain(options.drain)
       await release()
       return lostNone
     },
     async close() {
       state.startDraining()
-      connections.close()
+      ports.close()
       await release()
     },
   }
-}
-
-interface HttpParts {
-  readonly options: ServerOptions
-  readonly instance: string
-  readonly state: ServingState
-  readonly metrics: ServerMetrics
-  readonly monitor: Monitor
-  readonly traffic: Traffic
-  readonly tokens: Tokens | undefined
 }
 
 function openTokens(path: string, log: Logger): Tokens {
@@ -149,62 +130,6 @@ function openTokens(path: string, log: Logger): Tokens {
     onChange: (message) => log.info(message),
     onBadChange: (message) => log.error(message),
   })
-}
-
-function httpServerOf({ options, instance, state, metrics, monitor, traffic, tokens }: HttpParts) {
-  const { log, revision } = options
-  const bodies = { maxBytes: options.maxBodyBytes, budget: new BodyBudget(options.maxInflightBodyBytes) }
-  const onInternalError = (error: unknown) => log.error({ err: error }, 'a request met a fault of the server')
-  const isClosing = () => state.isDraining || traffic.isRetired
-  const exchanges = new Exchanges(isClosing)
-  const routes = inferenceRoutes(options)
-  const pages = [
-    ...pagesOf({
-      ...options,
-      evidencePath: EVIDENCE_PATH,
-      instance,
-      state,
-      traffic,
-      metrics,
-      profile: monitor.profile,
-    }),
-    ...monitorPages({
-      ...options,
-      bodies,
-      monitor,
-      registry: metrics.registry,
-      passOn: (request) => traffic.passOn(request),
-    }),
-  ]
-  const listener = createListener({
-    routes: new Map([...routes].map(([path, { route }]) => [path, route])),
-    service: new InferenceService({ revision, state, traffic, metrics, answers: monitor.answers, onInternalError }),
-    rest: createApp({
-      pages,
-      inferencePaths: new Map([...routes].map(([path, { summary }]) => [path, summary])),
-      isClosing,
-      onInternalError,
-    }),
-    bodies,
-    exchanges,
-    onInternalError,
-  })
-  const guard = tokens === undefined ? undefined : tokenGuard(tokens)
-  return createHttpServer({ listener, exchanges, bodies, limits: options.limits, guard })
-}
-
-async function listen(
-  server: ReturnType<typeof createHttpServer>,
-  { host, port }: ServerOptions,
-): Promise<AddressInfo> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ host, port, backlog: 1024 }, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
-  return server.address() as AddressInfo
 }
 
 interface Parts {

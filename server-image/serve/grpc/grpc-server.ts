@@ -1,0 +1,189 @@
+/**
+ * The gRPC port: HTTP/2 without TLS, as meshes and clients in the cluster speak it.
+ *
+ * A gRPC client keeps one connection for its life, so the server tells it to go: a GOAWAY lets every call on its way end, and the client
+ * makes a new connection, to whichever pod the Service picks then. Calls that the server never saw are made again by the client.
+ */
+import {
+  createServer,
+  type Http2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect'
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node'
+import type { DrainTiming } from '../drain.ts'
+import type { BodyBudget } from '../http/body-budget.ts'
+import { MAX_HEADER_BYTES, type HttpLimits } from '../http/http-server.ts'
+
+export interface GrpcServerOptions {
+  readonly services: ConnectRouter
+  /** Of all message bytes in memory, those of the REST port included. */
+  readonly budget: BodyBudget
+  readonly limits: HttpLimits
+  /** Says whether a call may be made with this `authorization`; without it every call may. */
+  readonly accepts?: ((authorization: string | undefined) => boolean) | undefined
+  /** Whether clients are to go elsewhere for their next call. */
+  readonly isClosing: () => boolean
+  readonly onInternalError: (error: unknown) => void
+}
+
+const MAX_STREAMS_PER_CONNECTION = 128
+const WINDOW_BYTES = 1024 * 1024
+const CHECK_EVERY_MS = 100
+
+/** What needs no token: it tells nobody anything but whether the server lives. */
+const OPEN = /^\/(inference\.GRPCInferenceService\/(ServerLive|ServerReady|ModelReady)|grpc\.health\.v1\.Health\/\w+)$/
+
+type Handlers = ReadonlyMap<string, ConnectRouter['handlers'][number]>
+
+export class GrpcServer {
+  readonly #options: GrpcServerOptions
+  readonly #handlers: Handlers
+  readonly #server: Http2Server
+  readonly #sessions = new Set<ServerHttp2Session>()
+  #calls = 0
+  #lastArrival = -Infinity
+
+  constructor(options: GrpcServerOptions) {
+    this.#options = options
+    this.#handlers = new Map(options.services.handlers.map((handler) => [handler.requestPath, handler]))
+    this.#server = createServer(
+      {
+        settings: {
+          maxConcurrentStreams: MAX_STREAMS_PER_CONNECTION,
+          maxHeaderListSize: MAX_HEADER_BYTES,
+          initialWindowSize: WINDOW_BYTES,
+        },
+        unknownProtocolTimeout: options.limits.headersTimeoutMs,
+      },
+      (request, response) => void this.#serve(request, response),
+    )
+    this.#server.maxConnections = options.limits.maxConnections
+    this.#server.on('session', (session) => {
+      this.#sessions.add(session)
+      session.setLocalWindowSize(WINDOW_BYTES)
+      session.once('close', () => this.#sessions.delete(session))
+      // A connection that breaks is the client's affair.
+      session.on('error', () => session.destroy())
+    })
+    this.#server.on('sessionError', () => undefined)
+  }
+
+  /** @returns where it listens. Rejects when it cannot. */
+  async listen(host: string, port: number): Promise<AddressInfo> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen({ host, port, backlog: 1024 }, () => {
+        this.#server.off('error', reject)
+        resolve()
+      })
+    })
+    return this.#server.address() as AddressInfo
+  }
+
+  /** Resolves when every connection is closed: true if no call had to be cut off. */
+  async drain({ graceMs, limitMs }: DrainTiming): Promise<boolean> {
+    const startedAt = performance.now()
+    for (const session of this.#sessions) session.close()
+    for (;;) {
+      const now = performance.now()
+      const nobodyCame = now - Math.max(startedAt, this.#lastArrival) >= graceMs
+      // A connection that came since, and is still without a call.
+      if (nobodyCame) for (const session of this.#sessions) session.close()
+      if ((nobodyCame && this.#sessions.size === 0) || now - startedAt >= limitMs) return this.close()
+      await new Promise((resolve) => setTimeout(resolve, CHECK_EVERY_MS))
+    }
+  }
+
+  /** Closes everything at once; true if no call was cut off. */
+  close(): boolean {
+    this.#server.close()
+    const lostNone = this.#calls === 0
+    for (const session of this.#sessions) session.destroy()
+    return lostNone
+  }
+
+  async #serve(request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
+    this.#calls += 1
+    this.#lastArrival = performance.now()
+    response.once('close', () => {
+      this.#calls -= 1
+      if (this.#options.isClosing()) request.stream.session?.close()
+    })
+    const { handlers, refusal } = this.#admit(request)
+    if (handlers === undefined) return refuse(request, response, refusal)
+    const body = new CountedBody(this.#options.budget)
+    const tooSlow = setTimeout(() => request.stream.close(), this.#options.limits.requestTimeoutMs)
+    try {
+      const universal = universalRequestFromNodeRequest(request, response, undefined, undefined)
+      const bytes = body.count(universal.body as AsyncIterable<Uint8Array>, () => clearTimeout(tooSlow))
+      await universalResponseToNodeResponse(await handlers({ ...universal, body: bytes }), response)
+    } catch (error) {
+      // A client that leaves takes its stream along, and nobody is there to be told.
+      if (!request.stream.destroyed) this.#options.onInternalError(error)
+      request.stream.destroy()
+    } finally {
+      clearTimeout(tooSlow)
+      body.giveBack()
+    }
+  }
+
+  #admit({ url, headers }: Http2ServerRequest): {
+    handlers?: ConnectRouter['handlers'][number]
+    refusal: ConnectError
+  } {
+    const handlers = this.#handlers.get(url)
+    if (handlers === undefined)
+      return { refusal: new ConnectError(`There is no method ${url.slice(0, 200)}.`, Code.Unimplemented) }
+    const mayCall = this.#options.accepts?.(headers.authorization) ?? true
+    if (mayCall || OPEN.test(url)) return { handlers, refusal: NONE }
+    return {
+      refusal: new ConnectError(
+        'This server wants the metadata "authorization: Bearer <token>".',
+        Code.Unauthenticated,
+      ),
+    }
+  }
+}
+
+const NONE = new ConnectError('')
+
+/** Reads a call's bytes while there is room for them. */
+class CountedBody {
+  readonly #budget: BodyBudget
+  #taken = 0
+
+  constructor(budget: BodyBudget) {
+    this.#budget = budget
+  }
+
+  async *count(bytes: AsyncIterable<Uint8Array>, onEnd: () => void): AsyncIterable<Uint8Array> {
+    for await (const chunk of bytes) {
+      if (!this.#budget.take(chunk.length)) {
+        throw new ConnectError('Too many bytes of other calls are in memory; try again later.', Code.ResourceExhausted)
+      }
+      this.#taken += chunk.length
+      yield chunk
+    }
+    onEnd()
+  }
+
+  giveBack(): void {
+    this.#budget.giveBack(this.#taken)
+    this.#taken = 0
+  }
+}
+
+/** A status without a message: it comes in one block of headers (gRPC over HTTP/2, "Trailers-Only"). */
+function refuse(request: Http2ServerRequest, response: Http2ServerResponse, { code, rawMessage }: ConnectError): void {
+  request.resume()
+  response.writeHead(200, {
+    'content-type': 'application/grpc+proto',
+    'grpc-status': String(code),
+    'grpc-message': encodeURIComponent(rawMessage),
+  })
+  response.end()
+}
