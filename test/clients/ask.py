@@ -83,6 +83,75 @@ def triton_http_async(address, model, feeds):
     return answers[0]
 
 
+def grpc_answer(result):
+    return {
+        output.name: tensor_json(output.datatype, result.as_numpy(output.name)) for output in result.get_response().outputs
+    }
+
+
+def triton_grpc(address, model, feeds, **how):
+    import tritonclient.grpc as triton
+    with triton.InferenceServerClient(address) as client:
+        assert client.is_server_live() and client.is_server_ready() and client.is_model_ready(model)
+        assert not client.is_model_ready("another")
+        wanted = [triton.InferRequestedOutput(output.name) for output in client.get_model_metadata(model).outputs]
+        inputs = triton_inputs(triton, feeds)
+        result = client.infer(model, inputs, outputs=wanted, request_id="7", timeout=60_000_000, client_timeout=60, **how)
+        assert result.get_response().id == "7"
+        return grpc_answer(result)
+
+
+def triton_grpc_gzip(address, model, feeds):
+    return triton_grpc(address, model, feeds, compression_algorithm="gzip")
+
+
+def triton_grpc_async(address, model, feeds):
+    """Thirty-two calls at once on one connection; all must be answered alike."""
+    import queue
+    import tritonclient.grpc as triton
+    answers = queue.Queue()
+    with triton.InferenceServerClient(address) as client:
+        for _ in range(32):
+            client.async_infer(model, triton_inputs(triton, feeds), lambda result, error: answers.put((result, error)))
+        results = [answers.get(timeout=60) for _ in range(32)]
+    assert all(error is None for _, error in results), results
+    understood_all = [grpc_answer(result) for result, _ in results]
+    assert all(answer == understood_all[0] for answer in understood_all)
+    return understood_all[0]
+
+
+def grpc_contents(address, model, feeds):
+    """Typed contents, by stubs that are made at run time of what the server's reflection tells; and health, by gRPC's own package."""
+    import grpc
+    from google.protobuf import message_factory
+    from google.protobuf.descriptor_pool import DescriptorPool
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+    from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+    fields = {"BOOL": "bool_contents", "INT64": "int64_contents", "UINT64": "uint64_contents", "FP32": "fp32_contents",
+              "FP64": "fp64_contents", "BYTES": "bytes_contents",
+              **{f"INT{bits}": "int_contents" for bits in (8, 16, 32)}, **{f"UINT{bits}": "uint_contents" for bits in (8, 16, 32)}}
+    with grpc.insecure_channel(address) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        serving = health_pb2.HealthCheckResponse.SERVING
+        assert health.Check(health_pb2.HealthCheckRequest(service="inference.GRPCInferenceService")).status == serving
+        assert next(iter(health.Watch(health_pb2.HealthCheckRequest()))).status == serving
+        database = ProtoReflectionDescriptorDatabase(channel)
+        assert "inference.GRPCInferenceService" in database.get_services()
+        method = DescriptorPool(database).FindServiceByName("inference.GRPCInferenceService").methods_by_name["ModelInfer"]
+        request = message_factory.GetMessageClass(method.input_type)(model_name=model, id="7")
+        for name, tensor in feeds.items():
+            values = array_of(tensor).reshape(-1).tolist()
+            request.inputs.add(name=name, datatype=tensor["datatype"], shape=tensor["shape"], contents={fields[tensor["datatype"]]: values})
+        ask = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer", request_serializer=lambda each: each.SerializeToString(),
+                                  response_deserializer=message_factory.GetMessageClass(method.output_type).FromString)
+        response = ask(request)
+        assert response.id == "7" and len(response.raw_output_contents) == 0
+        return {
+            each.name: tensor_json(each.datatype, np.array(list(getattr(each.contents, fields[each.datatype])), dtype=DTYPES[each.datatype]).reshape(each.shape))
+            for each in response.outputs
+        }
+
+
 def open_inference(address, model, feeds):
     from open_inference.openapi.client import InferenceRequest, OpenInferenceClient
     client = OpenInferenceClient(base_url=f"http://{address}")
