@@ -26,6 +26,7 @@ export interface Cluster {
 }
 
 const NODE_READY_WITHIN = '180s'
+const LOG_LINES = 40
 
 /** Resolves once the Node is Ready and takes pods. What had started is stopped again when something does not. */
 export async function startCluster({ dir, cgroup, images }: ClusterOptions): Promise<Cluster> {
@@ -52,6 +53,24 @@ export async function startCluster({ dir, cgroup, images }: ClusterOptions): Pro
   const running = starting.move()
   const { kubeconfigPath } = plane
   return { kubeconfigPath, kubectl, helm: toolAt(await findHelm(), env), close: () => running.disposeAsync() }
+}
+
+/** For whoever has to find out what went wrong: objects, events, and the end of every pod's log. */
+export async function describeCluster(kubectl: Tool, namespaces: readonly string[]): Promise<string> {
+  const ask = (...args: string[]) => kubectl(args).catch((error: Error) => error.message)
+  const parts = namespaces.map(async (name) => {
+    const here = `--namespace=${name}`
+    const pods = (await ask('get', 'pods', here, '--output=name')).split('\n').filter((pod) => pod.startsWith('pod/'))
+    const logs = pods.map((pod) => ask('logs', pod, here, '--all-containers', '--prefix', `--tail=${LOG_LINES}`))
+    return [
+      `-- ${name}`,
+      await ask('get', 'modeldeployments,pods,services,endpointslices', here, '--output=wide'),
+      await ask('get', 'modeldeployments', here, '--output=jsonpath={range .items[*]}{.status}{"\\n"}{end}'),
+      await ask('get', 'events', here, '--sort-by=.metadata.creationTimestamp'),
+      ...(await Promise.all(logs)),
+    ].join('\n')
+  })
+  return (await Promise.all(parts)).join('\n')
 }
 
 function there(what: string, path: string | undefined): string {

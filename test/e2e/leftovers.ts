@@ -68,7 +68,10 @@ export async function tracesOn({ hierarchies, mark, cgroup, temporary }: Look): 
     address: output('ip', ['-oneline', 'address']),
     'nftables rule': output('nft', ['--stateless', 'list', 'ruleset']),
     'iptables table': readFile('/proc/net/ip_tables_names', 'utf8').then(lines, () => []),
-    'control group': Promise.all(hierarchies.all.map(groupsIn)).then((groups) => groups.flat()),
+    'control group': Promise.all(hierarchies.all.map(groupsIn)).then((groups) =>
+      // Of another run, if it is not ours; it will look itself.
+      groups.flat().filter((group) => group.includes(`/${cgroup}`) || !group.includes('/penstock-e2e-')),
+    ),
     process: processes(mark, cgroup),
     file: readdir(temporary).then((names) => [...names, ...USUAL_PLACES.filter(existsSync)]),
     'kernel setting': kernelSettings(),

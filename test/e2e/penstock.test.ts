@@ -16,7 +16,7 @@ import { planKey, type PlanFile } from '../../protocol/plan.ts'
 import { holdoutRows } from '../../examples/demo/rows.ts'
 import { startTraffic, type Traffic } from '../../examples/demo/traffic.ts'
 import { conditionOf, createWatcher, type Watcher } from '../../examples/demo/watcher.ts'
-import { startCluster, type Cluster } from './cluster.ts'
+import { describeCluster, startCluster, type Cluster } from './cluster.ts'
 import { TAG } from './images.ts'
 import { serveModelFiles, type ModelFiles } from './model-files.ts'
 
@@ -71,6 +71,22 @@ const VALUES = Object.entries({
   'server.image.repository': image('server'),
   'server.image.tag': TAG,
 }).map(([name, value]) => `--set=${name}=${value}`)
+
+let brokeOff: string | undefined
+
+/** A test that is not begun after another failed. The first that fails tells what the cluster looked like. */
+function chapter(name: string, body: () => Promise<void>): void {
+  test(name, async () => {
+    if (brokeOff !== undefined) throw new Error(`not begun, as it failed before: ${brokeOff}`)
+    try {
+      await body()
+    } catch (error) {
+      brokeOff = name
+      console.error(await describeCluster(cluster.kubectl, [SYSTEM, NAMESPACE]))
+      throw error
+    }
+  })
+}
 
 /** A person approves the first step, so that it lasts as long as the test looks at it. */
 function modelDeployment(version: 'v1' | 'v2' | 'v3' | 'v4'): object {
@@ -129,6 +145,12 @@ async function usersSent(count: number) {
 
 const noRequestFailed = () => expect(traffic?.total()).toMatchObject({ failed: 0, failures: [] })
 
+async function planOf(revision: string): Promise<PlanFile> {
+  const text = await kubectl('get', `configmap/${NAME}-traffic`, '--output=jsonpath={.data}')
+  const plans = JSON.parse(text) as Record<string, string>
+  return JSON.parse(plans[planKey(revision)] ?? '') as PlanFile
+}
+
 async function runInPod(script: string) {
   const [pod] = await stablePods()
   return kubectl('exec', pod?.metadata?.name ?? '', '--container=server', '--', 'node', '-e', script)
@@ -151,7 +173,7 @@ async function untilLeft(namespace: string, wanted: readonly string[]): Promise<
   await eventually(`the end of ${namespace}`, look).catch(() => expect(contents).toEqual(wanted))
 }
 
-test('the node is Ready', async () => {
+chapter('the node is Ready', async () => {
   const node = JSON.parse(await kubectl('get', 'node/node', '--output=json'))
   expect(node.status.nodeInfo).toMatchObject({
     kubeletVersion: 'v1.37.2',
@@ -159,17 +181,17 @@ test('the node is Ready', async () => {
   })
 })
 
-test('Helm installs the chart where only restricted pods are let in', async () => {
+chapter('Helm installs the chart where only restricted pods are let in', async () => {
   await helm('install', 'penstock', CHART, ...VALUES, '--wait')
   const operators = await cluster.kubectl(['rollout', 'status', 'deployment/penstock', `--namespace=${SYSTEM}`])
   expect(operators).toContain('successfully rolled out')
 })
 
-test('helm test reaches the operator by its name', async () => {
+chapter('helm test reaches the operator by its name', async () => {
   expect(await helm('test', 'penstock')).toContain('Succeeded')
 })
 
-test('a first version is Ready, and answers under its cluster address', async () => {
+chapter('a first version is Ready, and answers under its cluster address', async () => {
   await apply(modelDeployment('v1'))
   await kubectl('wait', '--for=condition=Ready', MDEP, `--timeout=${PATIENT_SECONDS}s`)
   const host = await kubectl('get', `service/${NAME}`, '--output=jsonpath={.spec.clusterIP}')
@@ -179,7 +201,7 @@ test('a first version is Ready, and answers under its cluster address', async ()
   noRequestFailed()
 })
 
-test('the server runs as nobody in particular, and can write nowhere but where it must', async () => {
+chapter('the server runs as nobody in particular, and can write nowhere but where it must', async () => {
   const script = `
     const { writeFileSync } = require('node:fs')
     const refused = ['/x', '/tmp/x', '/app/x', '/usr/local/bin/node', '/penstock/model/x', '/etc/penstock/traffic/x'].map((path) => {
@@ -190,34 +212,40 @@ test('the server runs as nobody in particular, and can write nowhere but where i
   expect(JSON.parse(await runInPod(script))).toEqual({ refused: Array(6).fill('EROFS'), user: 65_532 })
 })
 
-test('a canary gets its share as soon as every pod of stable has the plan', async () => {
+chapter('a canary gets its share as soon as every pod of stable has the plan', async () => {
   await apply(modelDeployment('v2'))
-  const { stable, candidate } = await watcher.until(
-    'v2 to get its share',
-    ({ rollout }) => rollout?.phase === 'Shifting' && rollout.acknowledgedAt !== undefined,
+  const { rollout, ...seen } = await watcher.until(
+    'every pod to have the plan',
+    (status) => status.rollout?.phase === 'Shifting' && status.rollout.acknowledgedAt !== undefined,
     PATIENT_SECONDS,
   )
-  const text = await kubectl('get', `configmap/${NAME}-traffic`, '--output=jsonpath={.data}')
-  const plans = JSON.parse(text) as Record<string, string>
-  const plan = JSON.parse(plans[planKey(stable?.revision ?? '')] ?? '') as PlanFile
-  expect(plan).toMatchObject({ weightPermille: 200, peer: { revision: candidate?.revision } })
+  const [stable = '', candidate = ''] = [seen.stable?.revision, seen.candidate?.revision]
+  const tookMs = Date.parse(rollout?.acknowledgedAt ?? '') - Date.parse(rollout?.since ?? '')
+  console.log(`the plan was in force ${tookMs} ms after it was made`)
+  const plan = await planOf(stable)
+  expect(plan).toMatchObject({ weightPermille: 200, peer: { revision: candidate } })
   const pods = await stablePods()
   expect(pods).toHaveLength(2)
   for (const { status } of pods) {
     const evidence = await fetch(`http://${status?.podIP}:8080${EVIDENCE_PATH}`)
-    expect((await evidence.json()) as Evidence).toMatchObject({ planId: plan.id, revision: stable?.revision })
+    expect((await evidence.json()) as Evidence).toMatchObject({ planId: plan.id, revision: stable })
   }
   traffic?.window()
   await usersSent(1000)
   const { sent, byRevision } = traffic!.window()
-  const share = (byRevision.get(candidate?.revision ?? '')?.answered ?? 0) / sent
+  const share = (byRevision.get(candidate)?.answered ?? 0) / sent
   expect(share).toBeGreaterThan(0.18)
   expect(share).toBeLessThan(0.22)
   noRequestFailed()
 })
 
-test('it is promoted once a person has approved, on evidence', async () => {
-  const revision = (await watcher.status()).candidate?.revision
+chapter('it is promoted once a person has approved, on evidence', async () => {
+  const { candidate } = await watcher.until(
+    'the step to wait for a person',
+    ({ held }) => held?.by === 'Approval',
+    PATIENT_SECONDS,
+  )
+  const revision = candidate?.revision
   const action = JSON.stringify({ id: '1', verb: 'approve', revision })
   await kubectl('annotate', '--overwrite', MDEP, `penstock.dev/action=${action}`)
   await watcher.until('v2 to be stable', ({ stable }) => stable?.revision === revision, PATIENT_SECONDS)
@@ -227,7 +255,7 @@ test('it is promoted once a person has approved, on evidence', async () => {
   noRequestFailed()
 })
 
-test('a file that is no model gets no pod', async () => {
+chapter('a file that is no model gets no pod', async () => {
   await apply(modelDeployment('v3'))
   const status = await watcher.until(
     'v3 to be refused',
@@ -238,7 +266,7 @@ test('a file that is no model gets no pod', async () => {
   expect(await readyPods(status.rejected?.[0]?.revision)).toEqual([])
 })
 
-test('a version that fails on some rows is rolled back', async () => {
+chapter('a version that fails on some rows is rolled back', async () => {
   await apply(modelDeployment('v4'))
   const status = await watcher.until(
     'v4 to be rolled back',
@@ -250,12 +278,12 @@ test('a version that fails on some rows is rolled back', async () => {
   noRequestFailed()
 })
 
-test('with its former spec it is Ready again', async () => {
+chapter('with its former spec it is Ready again', async () => {
   await apply(modelDeployment('v2'))
   await kubectl('wait', '--for=condition=Ready', MDEP, `--timeout=${PATIENT_SECONDS}s`)
 })
 
-test('a pod of stable is deleted under load, and replaced', async () => {
+chapter('a pod of stable is deleted under load, and replaced', async () => {
   const [victim] = await stablePods()
   const name = victim?.metadata?.name ?? ''
   await kubectl('delete', 'pod', name)
@@ -267,7 +295,7 @@ test('a pod of stable is deleted under load, and replaced', async () => {
   noRequestFailed()
 })
 
-test('a new operator restarts no model', async () => {
+chapter('a new operator restarts no model', async () => {
   const before = (await stablePods()).map(({ metadata }) => metadata?.name).sort()
   await helm('upgrade', 'penstock', CHART, ...VALUES, '--set=logLevel=debug', '--wait')
   await usersSent(200)
@@ -275,15 +303,16 @@ test('a new operator restarts no model', async () => {
   noRequestFailed()
 })
 
-test.each([3, 1])('kubectl scale makes %i of it', async (replicas) => {
-  await kubectl('scale', MDEP, `--replicas=${replicas}`)
-  await eventually(`${replicas} pods`, async () => ((await stablePods()).length === replicas ? true : undefined))
-  await kubectl('wait', '--for=condition=Ready', MDEP, `--timeout=${PATIENT_SECONDS}s`)
-  await usersSent(200)
-  noRequestFailed()
-})
+for (const replicas of [3, 1])
+  chapter(`kubectl scale makes ${replicas} of it`, async () => {
+    await kubectl('scale', MDEP, `--replicas=${replicas}`)
+    await eventually(`${replicas} pods`, async () => ((await stablePods()).length === replicas ? true : undefined))
+    await kubectl('wait', '--for=condition=Ready', MDEP, `--timeout=${PATIENT_SECONDS}s`)
+    await usersSent(200)
+    noRequestFailed()
+  })
 
-test('nobody noticed anything', async () => {
+chapter('nobody noticed anything', async () => {
   const total = await traffic?.stop()
   traffic = undefined
   console.log(`${total?.sent} requests, ${total?.failed} failed`)
@@ -291,7 +320,7 @@ test('nobody noticed anything', async () => {
   expect(total?.sent).toBeGreaterThan(2000)
 })
 
-test('kubectl delete takes all of it away, and helm uninstall the operator', async () => {
+chapter('kubectl delete takes all of it away, and helm uninstall the operator', async () => {
   expect(await contentsOf(NAMESPACE)).toContain(`pod/${(await stablePods())[0]?.metadata?.name}`)
   await kubectl('delete', MDEP)
   await untilLeft(NAMESPACE, [])
