@@ -120,6 +120,34 @@ def triton_grpc_async(address, model, feeds):
     return understood_all[0]
 
 
+def triton_grpc_loop(address, model, feeds):
+    """Asks over and over from eight threads for some seconds, and tells of each answer on standard error; counts what came of it."""
+    import threading
+    import time
+    import tritonclient.grpc as triton
+    outcome = {"answered": 0, "failed": []}
+    end = time.monotonic() + 6
+    with triton.InferenceServerClient(address) as client:
+        inputs = triton_inputs(triton, feeds)
+
+        def loop():
+            while time.monotonic() < end:
+                try:
+                    client.infer(model, inputs)
+                    outcome["answered"] += 1
+                    if outcome["answered"] == 100:
+                        print("under way", file=sys.stderr, flush=True)
+                except Exception as error:  # Each failure is what this is about.
+                    outcome["failed"].append(str(error))
+
+        threads = [threading.Thread(target=loop) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return outcome
+
+
 def grpc_contents(address, model, feeds):
     """Typed contents, by stubs that are made at run time of what the server's reflection tells; and health, by gRPC's own package."""
     import grpc

@@ -1,6 +1,7 @@
 /** The clients that people have, against the server that they get. What is right was computed by Python's ONNX Runtime beforehand. */
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -10,6 +11,10 @@ interface TensorJson {
   readonly datatype: string
   readonly shape: readonly number[]
   readonly data: readonly (number | string | boolean)[]
+}
+interface Outcome {
+  readonly answered: number
+  readonly failed: readonly string[]
 }
 type TensorsJson = Readonly<Record<string, TensorJson>>
 interface Case {
@@ -36,13 +41,20 @@ const MODELS = [
 const GRPC_CLIENTS = ['triton_grpc', 'triton_grpc_gzip', 'triton_grpc_async', 'grpc_contents']
 const HTTP_CLIENTS = ['triton_http', 'triton_http_json', 'triton_http_default', 'triton_http_async', 'open_inference']
 
-function ask(client: string, address: string, inputs: TensorsJson): Promise<TensorsJson> {
+/** @param onWord told once the client says anything before its result */
+function ask<Result = TensorsJson>(
+  client: string,
+  address: string,
+  inputs: TensorsJson,
+  onWord?: () => void,
+): Promise<Result> {
   return new Promise((resolve, reject) => {
     const script = join(import.meta.dirname, 'ask.py')
     const child = execFile(python, ['-W', 'ignore', script, client, address, 'm'], (error, stdout, stderr) => {
-      if (error === null) resolve(JSON.parse(stdout) as TensorsJson)
+      if (error === null) resolve(JSON.parse(stdout) as Result)
       else reject(new Error(`${client}: ${stderr.slice(-2_000)}`))
     })
+    if (onWord !== undefined) child.stderr?.once('data', onWord)
     child.stdin?.end(JSON.stringify(inputs))
   })
 }
@@ -81,6 +93,50 @@ describe.each(MODELS)('the model %s', (model) => {
   test.each(clients)('answers %s', async (client) => {
     const { inputs, outputs } = expected[model] as Case
     expectSame(await ask(client, `127.0.0.1:${server.grpcPort}`, inputs), outputs)
+  })
+})
+
+describe('a server that leaves', () => {
+  /** As a Service: connections stay where they are, new ones go to whoever it names now. */
+  async function service(target: () => number): Promise<{ readonly port: number; close(): void }> {
+    const server = createServer((socket) => {
+      const upstream = connect(target(), '127.0.0.1')
+      for (const [from, to] of [
+        [socket, upstream],
+        [upstream, socket],
+      ] as const) {
+        from.on('error', () => to.destroy()).on('close', () => to.destroy())
+        from.pipe(to)
+      }
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    return { port: (server.address() as AddressInfo).port, close: () => void server.close() }
+  }
+
+  test('loses no call of a gRPC client, which goes to its successor by itself', async () => {
+    const drain = { graceMs: 500, limitMs: 20_000 }
+    const leaving = await startTestServer('mlp20', { grpcPort: 0, drain })
+    const successor = await startTestServer('mlp20', { grpcPort: 0, revision: 'next' })
+    let target = leaving.grpcPort ?? 0
+    const front = await service(() => target)
+    let drained: Promise<boolean> | undefined
+    try {
+      const { inputs } = expected['mlp20'] as Case
+      const moveOn = () => {
+        target = successor.grpcPort ?? 0
+        drained = leaving.drain()
+      }
+      const outcome = await ask<Outcome>('triton_grpc_loop', `127.0.0.1:${front.port}`, inputs, moveOn)
+      expect(outcome.failed).toEqual([])
+      expect(outcome.answered).toBeGreaterThan(100)
+      expect(await drained).toBe(true)
+      const metrics = await (await fetch(`${successor.url}/metrics`)).text()
+      expect(metrics).toMatch(/ml_predictions_total\{endpoint="grpc_infer",status="success"\} [1-9]/)
+    } finally {
+      front.close()
+      await successor.close()
+      await (drained ?? leaving.close())
+    }
   })
 })
 

@@ -2,14 +2,16 @@
  * The gRPC port: HTTP/2 without TLS, as meshes and clients in the cluster speak it.
  *
  * A gRPC client keeps one connection for its life, so the server tells it to go: a GOAWAY lets every call on its way end, and the client
- * makes a new connection, to whichever pod the Service picks then. Calls that the server never saw are made again by the client.
+ * makes a new connection, to whichever pod the Service picks then. The GOAWAY names the last call that the server saw; later ones are
+ * made again by the client, on the new connection (RFC 9113, 6.8; gRPC calls it a transparent retry).
  */
 import {
+  constants,
   createServer,
   type Http2Server,
   type Http2ServerRequest,
   type Http2ServerResponse,
-  type ServerHttp2Session,
+  type Http2Session,
 } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect'
@@ -39,12 +41,18 @@ const OPEN = /^\/(inference\.GRPCInferenceService\/(ServerLive|ServerReady|Model
 
 type Handlers = ReadonlyMap<string, ConnectRouter['handlers'][number]>
 
+interface Connection {
+  /** On their way. */
+  calls: number
+  /** When one was last made or answered. */
+  activeAt: number
+}
+
 export class GrpcServer {
   readonly #options: GrpcServerOptions
   readonly #handlers: Handlers
   readonly #server: Http2Server
-  readonly #sessions = new Set<ServerHttp2Session>()
-  #calls = 0
+  readonly #sessions = new Map<Http2Session, Connection>()
   #lastArrival = -Infinity
 
   constructor(options: GrpcServerOptions) {
@@ -63,7 +71,7 @@ export class GrpcServer {
     )
     this.#server.maxConnections = options.limits.maxConnections
     this.#server.on('session', (session) => {
-      this.#sessions.add(session)
+      this.#sessions.set(session, { calls: 0, activeAt: performance.now() })
       session.setLocalWindowSize(WINDOW_BYTES)
       session.once('close', () => this.#sessions.delete(session))
       // A connection that breaks is the client's affair.
@@ -87,12 +95,14 @@ export class GrpcServer {
   /** Resolves when every connection is closed: true if no call had to be cut off. */
   async drain({ graceMs, limitMs }: DrainTiming): Promise<boolean> {
     const startedAt = performance.now()
-    for (const session of this.#sessions) session.close()
+    for (const session of this.#sessions.keys()) session.close()
     for (;;) {
       const now = performance.now()
+      // Connections that came since, and made no call that would have told them to go.
+      for (const [session, { calls, activeAt }] of this.#sessions) {
+        if (calls === 0 && now - activeAt >= graceMs) session.close()
+      }
       const nobodyCame = now - Math.max(startedAt, this.#lastArrival) >= graceMs
-      // A connection that came since, and is still without a call.
-      if (nobodyCame) for (const session of this.#sessions) session.close()
       if ((nobodyCame && this.#sessions.size === 0) || now - startedAt >= limitMs) return this.close()
       await new Promise((resolve) => setTimeout(resolve, CHECK_EVERY_MS))
     }
@@ -101,22 +111,44 @@ export class GrpcServer {
   /** Closes everything at once; true if no call was cut off. */
   close(): boolean {
     this.#server.close()
-    const lostNone = this.#calls === 0
-    for (const session of this.#sessions) session.destroy()
+    let lostNone = true
+    for (const [session, { calls }] of this.#sessions) {
+      lostNone &&= calls === 0
+      session.destroy()
+    }
     return lostNone
   }
 
-  async #serve(request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
-    this.#calls += 1
-    this.#lastArrival = performance.now()
-    response.once('close', () => {
-      this.#calls -= 1
-      if (this.#options.isClosing()) request.stream.session?.close()
+  /** Counts a call on its connection until it is over. */
+  #begin({ stream }: Http2ServerRequest, budgeted: CountedBody): void {
+    const now = performance.now()
+    this.#lastArrival = now
+    const { session } = stream
+    const connection = session === undefined ? undefined : this.#sessions.get(session)
+    if (connection !== undefined) {
+      connection.calls += 1
+      connection.activeAt = now
+    }
+    // Whatever becomes of the call, its stream is closed at its end.
+    stream.once('close', () => {
+      budgeted.giveBack()
+      if (connection !== undefined) {
+        connection.calls -= 1
+        connection.activeAt = performance.now()
+      }
+      if (this.#options.isClosing()) session?.close()
     })
+  }
+
+  async #serve(request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
+    const body = new CountedBody(this.#options.budget)
+    this.#begin(request, body)
     const { handlers, refusal } = this.#admit(request)
     if (handlers === undefined) return refuse(request, response, refusal)
-    const body = new CountedBody(this.#options.budget)
+    // What is left of a request that is answered already is not wanted (RFC 9113, 8.1).
+    response.once('finish', () => request.complete || request.stream.close(constants.NGHTTP2_NO_ERROR))
     const tooSlow = setTimeout(() => request.stream.close(), this.#options.limits.requestTimeoutMs)
+    request.stream.once('close', () => clearTimeout(tooSlow))
     try {
       const universal = universalRequestFromNodeRequest(request, response, undefined, undefined)
       const bytes = body.count(universal.body as AsyncIterable<Uint8Array>, () => clearTimeout(tooSlow))
@@ -125,9 +157,6 @@ export class GrpcServer {
       // A client that leaves takes its stream along, and nobody is there to be told.
       if (!request.stream.destroyed) this.#options.onInternalError(error)
       request.stream.destroy()
-    } finally {
-      clearTimeout(tooSlow)
-      body.giveBack()
     }
   }
 
@@ -155,6 +184,7 @@ const NONE = new ConnectError('')
 class CountedBody {
   readonly #budget: BodyBudget
   #taken = 0
+  #isOver = false
 
   constructor(budget: BodyBudget) {
     this.#budget = budget
@@ -162,6 +192,7 @@ class CountedBody {
 
   async *count(bytes: AsyncIterable<Uint8Array>, onEnd: () => void): AsyncIterable<Uint8Array> {
     for await (const chunk of bytes) {
+      if (this.#isOver) return
       if (!this.#budget.take(chunk.length)) {
         throw new ConnectError('Too many bytes of other calls are in memory; try again later.', Code.ResourceExhausted)
       }
@@ -172,6 +203,7 @@ class CountedBody {
   }
 
   giveBack(): void {
+    this.#isOver = true
     this.#budget.giveBack(this.#taken)
     this.#taken = 0
   }

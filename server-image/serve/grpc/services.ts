@@ -134,11 +134,12 @@ function addHealth(router: ConnectRouter, { state }: GrpcServicesOptions): void 
     },
     async *watch({ service }, { signal }) {
       let told: Status | undefined
-      // Who watches must let go for the server to leave.
-      while (!signal.aborted && !(state.isDraining && told !== undefined)) {
+      for (;;) {
         const now = known.has(service) ? status() : Status.SERVICE_UNKNOWN
         if (now !== told) yield { status: now }
         told = now
+        // Who watches must let go for the server to leave.
+        if (signal.aborted || state.isDraining) return
         await pause(LOOK_EVERY_MS, signal)
       }
     },

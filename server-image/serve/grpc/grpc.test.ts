@@ -1,0 +1,423 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2'
+import { connect as connectTcp } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { create, fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
+import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
+import { Code, ConnectError, createClient, type Client } from '@connectrpc/connect'
+import { createGrpcTransport } from '@connectrpc/connect-node'
+import { EVIDENCE_PATH, type Evidence } from '../../../protocol/evidence.ts'
+import { REVISION_HEADER } from '../../../protocol/headers.ts'
+import type { ServerOptions } from '../server.ts'
+import { startServer } from '../server.ts'
+import { eventually, get, startTestServer, testOptions, type TestServer } from '../testing.ts'
+import { Health, HealthCheckResponse_ServingStatus as Status } from './generated/grpc/health/v1/health_pb.js'
+import { ServerReflection } from './generated/grpc/reflection/v1/reflection_pb.js'
+import { GRPCInferenceService, ModelInferRequestSchema } from './generated/open_inference_pb.js'
+
+const closers: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+})
+
+async function serverWith(model: string, changes: Partial<ServerOptions> = {}): Promise<TestServer> {
+  const server = await startTestServer(model, { grpcPort: 0, ...changes })
+  closers.push(() => server.close())
+  return server
+}
+
+const transportTo = ({ grpcPort }: Pick<TestServer, 'grpcPort'>) =>
+  createGrpcTransport({ baseUrl: `http://127.0.0.1:${grpcPort}` })
+
+const clientOf = (server: TestServer): Client<typeof GRPCInferenceService> =>
+  createClient(GRPCInferenceService, transportTo(server))
+
+const row = Array.from({ length: 20 }, (_, index) => index / 10)
+const x = { name: 'x', datatype: 'FP32', shape: [1n, 20n], contents: { fp32Contents: row } }
+type Ask = MessageInitShape<typeof ModelInferRequestSchema>
+const question = (changes: Ask = {}): Ask => ({ modelName: 'm', inputs: [x], ...changes })
+
+const evidenceOf = async ({ url }: TestServer) => (await get(url + EVIDENCE_PATH)).json as Evidence
+
+async function failure(promise: Promise<unknown>): Promise<ConnectError> {
+  return promise.then(
+    () => {
+      throw new Error('It did not fail.')
+    },
+    (error: unknown) => ConnectError.from(error),
+  )
+}
+
+const message = toBinary(ModelInferRequestSchema, create(ModelInferRequestSchema, question()))
+
+function framed(bytes: Uint8Array, length = bytes.length, flag = 0): Buffer {
+  const head = Buffer.alloc(5)
+  head.writeUInt8(flag)
+  head.writeUInt32BE(length, 1)
+  return Buffer.concat([head, bytes])
+}
+
+function sessionTo({ grpcPort }: TestServer): ClientHttp2Session {
+  const client = connectHttp2(`http://127.0.0.1:${grpcPort}`)
+  client.on('error', () => undefined)
+  closers.push(() => client.destroy())
+  return client
+}
+
+/** A call whose body is still to be written; `status` is the gRPC status, or why there is none. */
+function callOn(client: ClientHttp2Session, headers: Record<string, string> = {}) {
+  const stream = client.request({
+    ':method': 'POST',
+    ':path': '/inference.GRPCInferenceService/ModelInfer',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    ...headers,
+  })
+  let status = ''
+  const take = (from: Record<string, unknown>) =>
+    (status ||= String(from['grpc-status'] ?? (from[':status'] === 200 ? '' : from[':status'])))
+  stream
+    .on('response', take)
+    .on('trailers', take)
+    .on('error', () => undefined)
+    .resume()
+  const ended = new Promise<string>((resolve) =>
+    stream.on('close', () => resolve(status === '' ? `closed with ${stream.rstCode}` : status)),
+  )
+  return { stream, status: ended }
+}
+
+function call(server: TestServer, body: Uint8Array, headers: Record<string, string> = {}): Promise<string> {
+  const { stream, status } = callOn(sessionTo(server), headers)
+  stream.end(body)
+  return status
+}
+
+describe('ModelInfer', () => {
+  test('answers in the form that it was asked in, like REST, and names the revision', async () => {
+    const server = await serverWith('mlp20')
+    const rest = await fetch(`${server.url}/v2/models/m/infer`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 20], data: row }] }),
+    })
+    const { outputs } = (await rest.json()) as { outputs: { data: number[] }[] }
+    const headers = new Headers()
+    const typed = await clientOf(server).modelInfer(question({ id: '7' }), {
+      onHeader: (each) => each.forEach((value, name) => headers.set(name, value)),
+    })
+    expect(typed.id).toBe('7')
+    expect(headers.get(REVISION_HEADER)).toBe('own')
+    expect(headers.get('x-request-id')).toBeTruthy()
+    expect(typed.outputs[0]?.shape).toEqual([1n, 3n])
+    typed.outputs[0]?.contents?.fp32Contents.forEach((value, index) =>
+      expect(value).toBeCloseTo(outputs[0]?.data[index] ?? NaN, 5),
+    )
+    const { contents: _typed, ...bare } = x
+    const raw = await clientOf(server).modelInfer(
+      question({ inputs: [bare], rawInputContents: [new Uint8Array(Float32Array.from(row).buffer)] }),
+    )
+    expect(raw.outputs[0]?.contents).toBeUndefined()
+    const bytes = raw.rawOutputContents[0] ?? new Uint8Array()
+    expect([...new Float32Array(bytes.slice().buffer)]).toEqual([
+      ...Float32Array.from(typed.outputs[0]?.contents?.fp32Contents ?? []),
+    ])
+    expect(await (await fetch(`${server.url}/metrics`)).text()).toContain(
+      'ml_predictions_total{endpoint="grpc_infer",status="success"} 2',
+    )
+  })
+
+  const { contents: _contents, ...bare } = x
+  test.each<[string, Ask, Code, RegExp]>([
+    ['another model', { modelName: 'other' }, Code.NotFound, /no model other; this server has m, version 7/],
+    ['another version', { modelVersion: '8' }, Code.NotFound, /no model m, version 8/],
+    ['no input', { inputs: [] }, Code.InvalidArgument, /Input x is missing/],
+    ['an unknown input', { inputs: [{ ...x, name: 'y' }] }, Code.InvalidArgument, /inputs\[0\]\.name/],
+    [
+      'a wrong datatype',
+      { inputs: [{ ...x, datatype: 'INT8', contents: { intContents: Array<number>(20).fill(1) } }] },
+      Code.InvalidArgument,
+      /inputs\[0\]\.datatype must be FP32/,
+    ],
+    [
+      'a strange datatype',
+      { inputs: [{ ...x, datatype: '__proto__' }] },
+      Code.InvalidArgument,
+      /cannot hold __proto__/,
+    ],
+    [
+      'half-precision in contents',
+      { inputs: [{ ...x, datatype: 'FP16' }] },
+      Code.InvalidArgument,
+      /send it in raw_input_contents/,
+    ],
+    [
+      'a wrong shape',
+      { inputs: [{ ...x, shape: [1n, 19n] }] },
+      Code.InvalidArgument,
+      /must have 19 elements for shape \[1,19\], got 20/,
+    ],
+    ['a negative shape', { inputs: [{ ...x, shape: [-1n, 20n] }] }, Code.InvalidArgument, /got 20/],
+    [
+      'a shape beyond all numbers',
+      { inputs: [{ ...bare, shape: [2n ** 62n, 20n] }], rawInputContents: [new Uint8Array(80)] },
+      Code.InvalidArgument,
+      /inputs\[0\]\.shape must be/,
+    ],
+    [
+      'elements of another type',
+      { inputs: [{ ...x, contents: { fp64Contents: row } }] },
+      Code.InvalidArgument,
+      /fp32_contents must have 20 elements .* got 0/,
+    ],
+    [
+      'raw bytes of another size',
+      { inputs: [bare], rawInputContents: [new Uint8Array(3)] },
+      Code.InvalidArgument,
+      /must have 80 bytes/,
+    ],
+    [
+      'too few raw elements',
+      { inputs: [bare, bare], rawInputContents: [new Uint8Array(80)] },
+      Code.InvalidArgument,
+      /one element for each of the 2 inputs, got 1/,
+    ],
+    [
+      'both forms at once',
+      { rawInputContents: [new Uint8Array(80)] },
+      Code.InvalidArgument,
+      /contents beside raw_input_contents/,
+    ],
+    ['an unknown output', { outputs: [{ name: 'z' }] }, Code.InvalidArgument, /outputs\[0\]\.name must be one of/],
+    [
+      'a strange timeout',
+      { parameters: { timeout: { parameterChoice: { case: 'stringParam', value: 'soon' } } } },
+      Code.InvalidArgument,
+      /parameters\.timeout/,
+    ],
+    [
+      'no time',
+      { parameters: { timeout: { parameterChoice: { case: 'int64Param', value: 1n } } } },
+      Code.DeadlineExceeded,
+      /no answer within/,
+    ],
+    ['too much', { inputs: [bare], rawInputContents: [new Uint8Array(5 * 1024 * 1024)] }, Code.ResourceExhausted, /./],
+  ])('says what is wrong with %s', async (_title, changes, code, message) => {
+    const server = await serverWith('mlp20')
+    const error = await failure(clientOf(server).modelInfer(question(changes)))
+    expect([Code[error.code], error.rawMessage]).toEqual([Code[code], expect.stringMatching(message)])
+    expect((await clientOf(server).modelInfer(question())).outputs).toHaveLength(1)
+  })
+
+  test('refuses integers that do not fit, and text that is none', async () => {
+    const every = await serverWith('every_datatype')
+    const metadata = await clientOf(every).modelMetadata({ name: 'm' })
+    expect(metadata.inputs.find(({ name }) => name === 'i8')).toMatchObject({ datatype: 'INT8' })
+    const ask = (input: object) =>
+      failure(clientOf(every).modelInfer(question({ inputs: [{ shape: [1n, 1n], ...input }] })))
+    expect((await ask({ name: 'i8', datatype: 'INT8', contents: { intContents: [300] } })).rawMessage).toMatch(
+      /int_contents\[0\] is 300, which is no INT8/,
+    )
+    expect((await ask({ name: 'u16', datatype: 'UINT16', contents: { uintContents: [70_000] } })).rawMessage).toMatch(
+      /no UINT16/,
+    )
+    const bytesContents = [Uint8Array.of(0x61), Uint8Array.of(0xff)]
+    const text = await ask({ name: 'text', datatype: 'BYTES', shape: [1n, 2n], contents: { bytesContents } })
+    expect(text.rawMessage).toMatch(/UTF-8/)
+  })
+
+  test('is refused until the model is loaded', async () => {
+    const loading = await startServer(testOptions('there_is_no_such_model', { grpcPort: 0 }))
+    closers.push(() => loading.close())
+    const failed = expect(loading.ready).rejects.toThrow()
+    const client = createClient(GRPCInferenceService, transportTo(loading))
+    expect((await failure(client.modelInfer(question()))).code).toBe(Code.Unavailable)
+    expect((await failure(client.modelMetadata({ name: 'm' }))).code).toBe(Code.Unavailable)
+    expect([(await client.serverLive({})).live, (await client.serverReady({})).ready]).toEqual([true, false])
+    await failed
+  })
+})
+
+describe('a traffic plan', () => {
+  function planned(address: string, weightPermille: number): string {
+    const dir = mkdtempSync(join(tmpdir(), 'penstock-grpc-'))
+    closers.push(() => rmSync(dir, { recursive: true }))
+    const plan = {
+      id: 1,
+      revision: 'own',
+      peer: { revision: 'next', address },
+      weightPermille,
+      shadowPermille: 0,
+      retired: false,
+    }
+    writeFileSync(join(dir, 'own.json'), JSON.stringify(plan))
+    return dir
+  }
+
+  test('splits gRPC and REST by one count, and the pinned version stays', async () => {
+    const candidate = await serverWith('mlp20', { revision: 'next', modelVersion: '8' })
+    const stable = await serverWith('mlp20', { trafficDir: planned(candidate.address, 500) })
+    await eventually(async () => (await evidenceOf(stable)).planId === 1)
+    const revisions: string[] = []
+    const ask = (changes?: Ask) =>
+      clientOf(stable).modelInfer(question(changes), {
+        onHeader: (headers) => void revisions.push(headers.get(REVISION_HEADER) ?? ''),
+      })
+    const versions = [await ask(), await ask(), await ask(), await ask()].map(({ modelVersion }) => modelVersion)
+    expect(revisions.sort()).toEqual(['next', 'next', 'own', 'own'])
+    expect(versions.sort()).toEqual(['7', '7', '8', '8'])
+    for (let sent = 0; sent < 4; sent += 1) expect((await ask({ modelVersion: '7' })).modelVersion).toBe('7')
+    const { answers } = await evidenceOf(stable)
+    expect([answers['next']?.ok, answers['own']?.ok]).toEqual([2, 6])
+  })
+
+  test('never lets a user see a peer that is dead', async () => {
+    const stable = await serverWith('mlp20', { trafficDir: planned('127.0.0.1:1', 1000) })
+    await eventually(async () => (await evidenceOf(stable)).planId === 1)
+    expect((await clientOf(stable).modelInfer(question())).modelVersion).toBe('7')
+    expect((await evidenceOf(stable)).answers['next']).toMatchObject({ ok: 0, error: 1 })
+  })
+})
+
+describe('leaving', () => {
+  test('lets a call on its way end, and tells its client to go', async () => {
+    const server = await startTestServer('mlp20', { grpcPort: 0, drain: { graceMs: 1_000, limitMs: 10_000 } })
+    const client = sessionTo(server)
+    const heard = Promise.withResolvers<void>()
+    client.on('goaway', () => heard.resolve())
+    const body = framed(message)
+    const { stream, status } = callOn(client)
+    stream.write(body.subarray(0, 50))
+    await eventually(async () => (await evidenceOf(server)).ready)
+    const gone = new Promise((resolve) => client.on('close', resolve))
+    const drained = server.drain()
+    await heard.promise
+    stream.end(body.subarray(50))
+    expect(await status).toBe('0')
+    await gone
+    // The door stays open for those who have not heard of it yet.
+    expect((await clientOf(server).modelInfer(question())).outputs).toHaveLength(1)
+    expect(await drained).toBe(true)
+  })
+})
+
+describe('health and reflection', () => {
+  test('tell of each service, and watch until the server leaves', async () => {
+    const server = await startTestServer('mlp20', { grpcPort: 0 })
+    const health = createClient(Health, transportTo(server))
+    expect((await health.check({})).status).toBe(Status.SERVING)
+    expect((await health.check({ service: 'inference.GRPCInferenceService' })).status).toBe(Status.SERVING)
+    expect((await failure(health.check({ service: 'other' }))).code).toBe(Code.NotFound)
+    const seen: Status[] = []
+    const watching = (async () => {
+      for await (const { status } of health.watch({})) seen.push(status)
+    })()
+    await eventually(() => seen.length === 1)
+    const drained = server.drain()
+    await watching
+    expect(seen).toEqual([Status.SERVING, Status.NOT_SERVING])
+    expect(await drained).toBe(true)
+  })
+
+  test('describe the service that there is', async () => {
+    const reflection = createClient(ServerReflection, transportTo(await serverWith('mlp20')))
+    const asked = [
+      { case: 'listServices', value: '' },
+      { case: 'fileContainingSymbol', value: 'inference.ModelInferRequest.InferInputTensor' },
+      { case: 'fileByFilename', value: 'grpc/health/v1/health.proto' },
+      { case: 'fileContainingSymbol', value: 'nothing.of.it' },
+      { case: undefined },
+    ] as const
+    const heard = reflection.serverReflectionInfo(
+      (async function* () {
+        for (const messageRequest of asked) yield { messageRequest }
+      })(),
+    )
+    const answers = []
+    for await (const { messageResponse } of heard) answers.push(messageResponse)
+    const [services, symbol, file, missing, nothing] = answers
+    expect(services?.value).toMatchObject({
+      service: expect.arrayContaining([expect.objectContaining({ name: 'inference.GRPCInferenceService' })]) as unknown,
+    })
+    const names = [symbol, file].map((answer) => {
+      if (answer?.case !== 'fileDescriptorResponse') return undefined
+      return fromBinary(FileDescriptorProtoSchema, answer.value.fileDescriptorProto[0] ?? new Uint8Array()).package
+    })
+    expect(names).toEqual(['inference', 'grpc.health.v1'])
+    expect([missing?.value, nothing?.value]).toMatchObject([
+      { errorCode: Code.NotFound },
+      { errorCode: Code.InvalidArgument },
+    ])
+  })
+})
+
+describe('strangers', () => {
+  test.each<[string, Uint8Array, Record<string, string>, RegExp]>([
+    ['nothing', new Uint8Array(), {}, /^(3|12|13)$/],
+    ['half a frame', framed(message).subarray(0, 9), {}, /^(3|13)$/],
+    ['a length that is a lie', framed(message, 1_000_000_000), {}, /^(3|8|13)$/],
+    ['bytes that are no message', framed(Buffer.alloc(50, 0xff)), {}, /^(3|13)$/],
+    ['two messages', Buffer.concat([framed(message), framed(message)]), {}, /^(3|12|13)$/],
+    ['an unknown compression', framed(message, message.length, 1), { 'grpc-encoding': 'zstd' }, /^12$/],
+    ['a compression that is none', framed(message, message.length, 1), { 'grpc-encoding': 'gzip' }, /^(3|13)$/],
+    ['an unknown method', framed(message), { ':path': '/inference.GRPCInferenceService/Everything' }, /^12$/],
+    ['another type', framed(message), { 'content-type': 'text/html' }, /^415$/],
+    ['another method of HTTP', framed(message), { ':method': 'PUT' }, /^405$/],
+    ['a deadline that is none', framed(message), { 'grpc-timeout': 'soon' }, /^(3|13)$/],
+    ['headers without end', framed(message), { 'x-long': 'y'.repeat(100_000) }, /^(431|closed with \d+)$/],
+  ])('send %s, and are told so, and the next one is served', async (_title, body, headers, wanted) => {
+    const server = await serverWith('mlp20')
+    expect(await call(server, body, headers)).toMatch(wanted)
+    expect((await clientOf(server).modelInfer(question())).outputs).toHaveLength(1)
+  })
+
+  test('that speak HTTP/1 or nothing at all leave the server as it was', async () => {
+    const server = await serverWith('mlp20', {
+      limits: { maxConnections: 100, headersTimeoutMs: 300, requestTimeoutMs: 500 },
+    })
+    for (const text of ['GET / HTTP/1.1\r\nhost: x\r\n\r\n', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + '\0'.repeat(500)]) {
+      await new Promise<void>((resolve) => {
+        const socket = connectTcp(server.grpcPort ?? 0, '127.0.0.1', () => socket.write(text))
+        socket
+          .on('error', () => undefined)
+          .on('close', () => resolve())
+          .resume()
+      })
+    }
+    expect((await clientOf(server).modelInfer(question())).outputs).toHaveLength(1)
+  })
+
+  test('that never end a message are cut off, and the room that it took is there again', async () => {
+    const options = {
+      maxInflightBodyBytes: 5 * 1024 * 1024,
+      limits: { maxConnections: 100, headersTimeoutMs: 300, requestTimeoutMs: 500 },
+    }
+    const server = await serverWith('mlp20', options)
+    const { stream, status } = callOn(sessionTo(server))
+    stream.write(framed(new Uint8Array(3 * 1024 * 1024), 3_500_000))
+    expect(await status).toMatch(/closed/)
+    const { contents: _contents, ...bare } = x
+    const large = question({
+      inputs: [{ ...bare, shape: [1n, 20n] }],
+      rawInputContents: [new Uint8Array(3 * 1024 * 1024)],
+    })
+    expect((await failure(clientOf(server).modelInfer(large))).code).toBe(Code.InvalidArgument)
+  })
+
+  test('without a token are told so, but may ask for health', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'penstock-grpc-'))
+    closers.push(() => rmSync(dir, { recursive: true }))
+    const token = 'a-token-that-is-long-enough'
+    writeFileSync(join(dir, 'tokens'), token)
+    const server = await serverWith('mlp20', { tokenFile: join(dir, 'tokens') })
+    const client = clientOf(server)
+    expect((await failure(client.modelInfer(question()))).code).toBe(Code.Unauthenticated)
+    expect((await failure(client.modelMetadata({ name: 'm' }))).code).toBe(Code.Unauthenticated)
+    expect((await client.serverReady({})).ready).toBe(true)
+    expect((await createClient(Health, transportTo(server)).check({})).status).toBe(Status.SERVING)
+    const headers = { authorization: `Bearer ${token}` }
+    expect((await client.modelInfer(question(), { headers })).outputs).toHaveLength(1)
+  })
+})
