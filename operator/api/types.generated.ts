@@ -146,6 +146,10 @@ export interface ModelDeploymentSpec {
      */
     port?: number
     /**
+     * Port of the Service for gRPC (Open Inference Protocol). Without it the Service has none.
+     */
+    grpcPort?: number
+    /**
      * Annotations of the Service, for example for a load balancer.
      */
     annotations?: {

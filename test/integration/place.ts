@@ -17,6 +17,7 @@ import { createTransport, type Transport } from '../../operator/kube/transport.t
 import { startOperator, type Operator } from '../../operator/operator.ts'
 import { holdoutRows } from '../../examples/demo/rows.ts'
 import { startTraffic, type Traffic } from '../../examples/demo/traffic.ts'
+import type { Address } from '../../sandbox/sandbox.ts'
 import { startTestCluster, type TestCluster, type TestClusterOptions } from './cluster.ts'
 
 const REPO = join(import.meta.dirname, '../..')
@@ -45,6 +46,8 @@ export interface Place {
     wanted: (status: ModelDeploymentStatus) => boolean,
     seconds?: number,
   ): Promise<ModelDeploymentStatus>
+  /** Where the Service of users is reached from here. */
+  serviceAddress(name: string): Promise<Address>
   traffic(name: string, requestsPerSecond?: number): Promise<Traffic>
   close(): Promise<void>
 }
@@ -205,8 +208,12 @@ class TestPlace implements Place {
     }
   }
 
+  serviceAddress(name: string): Promise<Address> {
+    return this.#parts.cluster.serviceAddress(NAMESPACE, name)
+  }
+
   async traffic(name: string, requestsPerSecond = 150): Promise<Traffic> {
-    const { host, port } = await this.#parts.cluster.serviceAddress(NAMESPACE, name)
+    const { host, port } = await this.serviceAddress(name)
     return startTraffic({ host, port, rows: holdoutRows(), clients: 6, requestsPerSecond })
   }
 

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
+import { createClient } from '@connectrpc/connect'
+import { createGrpcTransport } from '@connectrpc/connect-node'
 import { pino } from 'pino'
 import type { ModelDeploymentSpec, ModelDeploymentStatus } from '../../operator/api/resource.ts'
 import { REVISION_LABEL } from '../../operator/core/children/object.ts'
@@ -8,6 +10,7 @@ import { nameOf } from '../../operator/kube/resource.ts'
 import { ENDPOINT_SLICE, POD } from '../../operator/kube/resources.ts'
 import { startOperator, type Operator } from '../../operator/operator.ts'
 import type { Fault, RequestFacts } from '../../sandbox/apiserver/http/faults.ts'
+import { GRPCInferenceService } from '../../server-image/serve/grpc/generated/open_inference_pb.js'
 import { createPlace, eventually, exampleModel, NAMESPACE, SERVER_IMAGE, serves, type Place } from './place.ts'
 
 jest.setTimeout(240_000)
@@ -115,4 +118,32 @@ test('an operator that cannot reach the API for a minute harms nobody, and then 
     await (await operator).stop()
     await place.startOperator()
   }
+})
+
+test('gRPC goes through the same Service, and is split with REST', async () => {
+  const withGrpc = (version: 'v1' | 'v2') => ({ ...spec(version, '1h'), service: { port: 8000, grpcPort: 9001 } })
+  await place.apply('calls', withGrpc('v1'))
+  await place.until('calls', 'v1 to serve', serves('v1'))
+  await place.apply('calls', withGrpc('v2'))
+  const isShifting = ({ rollout }: ModelDeploymentStatus) => rollout?.phase === 'Shifting' && rollout.weight === 50
+  await place.until('calls', 'v2 to get half of the requests', isShifting, 90)
+  const { host } = await place.serviceAddress('calls')
+  const client = createClient(GRPCInferenceService, createGrpcTransport({ baseUrl: `http://${host}:9001` }))
+  const { inputs } = await client.modelMetadata({ name: 'calls' })
+  const question = {
+    modelName: 'calls',
+    inputs: inputs.map(({ name, datatype, shape: wanted }) => {
+      const shape = wanted.map((size) => (size < 0n ? 1n : size))
+      const elements = Number(shape.reduce((product, size) => product * size, 1n))
+      return { name, datatype, shape, contents: { fp32Contents: Array<number>(elements).fill(1) } }
+    }),
+  }
+  const versions: string[] = []
+  // Plans reach stable's pods one by one.
+  await eventually('both versions to answer', async () => {
+    versions.push((await client.modelInfer(question)).modelVersion)
+    return new Set(versions.slice(-10)).size === 2 ? true : undefined
+  })
+  expect(new Set(versions)).toEqual(new Set(['v1', 'v2']))
+  await place.remove('calls')
 })

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import type { ModelDeployment, ModelDeploymentSpec } from '../../api/resource.ts'
 import { plan } from '../plan.ts'
 import { GOOD, World } from '../world.ts'
+import { canaryService, stableService } from './workload.ts'
 import { podTemplate, resolveTemplate } from './pod-template.ts'
 
 const model = { uri: 'https://models.example/m.onnx', version: '3' }
@@ -164,5 +165,20 @@ test('replicas are never in the applied fields of a Deployment', () => {
     }
     world.commit(next)
     world.pass(1000, 0)
+  }
+})
+
+test('a Service has gRPC where spec asks for it, for users and for the preview', () => {
+  const portsWith = (service: NonNullable<ModelDeploymentSpec['service']>) =>
+    [stableService, canaryService].map(
+      (build) => (build(owner({ model, service }), 'm-1a2b3c4d5e').spec as { ports: object[] }).ports,
+    )
+  for (const ports of portsWith({ port: 81 }))
+    expect(ports).toMatchObject([{ name: 'http', port: 81, targetPort: 'http' }])
+  for (const ports of portsWith({ grpcPort: 9001 })) {
+    expect(ports).toMatchObject([
+      { name: 'http', port: 80 },
+      { name: 'grpc', port: 9001, targetPort: 'grpc', appProtocol: 'kubernetes.io/h2c' },
+    ])
   }
 })

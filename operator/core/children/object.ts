@@ -32,6 +32,8 @@ export const VERSION_ANNOTATION = 'penstock.dev/version'
 export const NUDGE_ANNOTATION = 'penstock.dev/traffic-nudge'
 export const MANAGED_BY = 'penstock'
 export const SERVER_PORT = 8080
+/** Of gRPC. */
+export const GRPC_PORT = 9000
 export const SERVER_CONTAINER = 'server'
 export const FETCH_CONTAINER = 'fetch'
 

@@ -1,7 +1,7 @@
 import type { ModelDeployment, ServerSpec } from '../../api/resource.ts'
 import type { RevisionName } from '../revision.ts'
 import { mergeTemplate } from './merge-template.ts'
-import { FETCH_CONTAINER, REVISION_LABEL, SERVER_CONTAINER, SERVER_PORT, revisionLabels } from './object.ts'
+import { FETCH_CONTAINER, GRPC_PORT, REVISION_LABEL, SERVER_CONTAINER, SERVER_PORT, revisionLabels } from './object.ts'
 import { trafficConfigMapName } from './traffic.ts'
 
 /** Our mounts lie under a folder of our own, so that they hide nothing that a user's image or volume has. */
@@ -196,13 +196,17 @@ function serverContainer({ owner, revision, image }: TemplateInput, server: Serv
       `--model-version=${owner.spec.model.version ?? revision}`,
       `--revision=${revision}`,
       `--port=${SERVER_PORT}`,
+      `--grpc-port=${GRPC_PORT}`,
       `--traffic-dir=${TRAFFIC_DIR}`,
       `--batch-max-size=${server.batching?.maxSize ?? 64}`,
       `--batch-max-delay-ms=${server.batching?.maxDelayMs ?? 0}`,
       `--warmup-requests=${server.warmup?.requests ?? 8}`,
       `--drain-seconds=${drainSeconds(server)}`,
     ],
-    ports: [{ name: 'http', containerPort: SERVER_PORT, protocol: 'TCP' }],
+    ports: [
+      { name: 'http', containerPort: SERVER_PORT, protocol: 'TCP' },
+      { name: 'grpc', containerPort: GRPC_PORT, protocol: 'TCP' },
+    ],
     env: [{ name: 'TMPDIR', value: TMP_DIR }],
     resources: server.resources ?? DEFAULT_RESOURCES,
     ...CONTAINER_HARDENING,

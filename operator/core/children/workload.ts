@@ -38,13 +38,13 @@ export function revisionService(owner: ModelDeployment, revision: RevisionName):
 /** The Service that users call. Before the first promotion it selects nothing: no unproven pod ever answers a user. */
 export function stableService(owner: ModelDeployment, stable: RevisionName | undefined): KubeObject {
   const { name } = owner.metadata
-  const { type = 'ClusterIP', port = 80, annotations } = owner.spec.service ?? {}
+  const { type = 'ClusterIP', annotations } = owner.spec.service ?? {}
   const metadata = ownedMetadata(owner, name, commonLabels(owner))
   return {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: annotations === undefined ? metadata : { ...metadata, annotations },
-    spec: { type, selector: revisionSelector(stable ?? 'none'), ports: [servicePort(port)] },
+    spec: { type, selector: revisionSelector(stable ?? 'none'), ports: publicPorts(owner) },
   }
 }
 
@@ -57,7 +57,7 @@ export function canaryService(owner: ModelDeployment, previewed: RevisionName | 
     spec: {
       type: 'ClusterIP',
       selector: revisionSelector(previewed ?? 'none'),
-      ports: [servicePort(owner.spec.service?.port ?? 80)],
+      ports: publicPorts(owner),
     },
   }
 }
@@ -112,6 +112,13 @@ export function autoscaler({ owner, revision, atLeast, keepCapacity }: Autoscale
 const DEFAULT_METRIC = {
   type: 'Resource',
   resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } },
+}
+
+/** REST, and gRPC for those who ask for it: a port that nobody wanted should not be open to everybody. */
+function publicPorts({ spec: { service = {} } }: ModelDeployment) {
+  const { port = 80, grpcPort } = service
+  const grpc = { name: 'grpc', port: grpcPort, targetPort: 'grpc', protocol: 'TCP', appProtocol: 'kubernetes.io/h2c' }
+  return grpcPort === undefined ? [servicePort(port)] : [servicePort(port), grpc]
 }
 
 function servicePort(port: number) {
