@@ -11,11 +11,13 @@ import json
 import pathlib
 import warnings
 
+import lightgbm
 import numpy as np
 import onnx
 import onnxruntime
 import pandas as pd
 import skl2onnx
+import xgboost
 from onnx import TensorProto, helper, numpy_helper
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType
 from sklearn.cluster import KMeans
@@ -323,6 +325,22 @@ def nested_models():
     save("unknown_category", model, {"code": np.array([[0], [4], [2]], dtype=np.float32)})
 
 
+def boosted_models():
+    """As onnxmltools exports LightGBM and XGBoost with no options: trees of other domains, ZipMaps of their own."""
+    from onnxmltools import convert_lightgbm, convert_xgboost
+    from onnxmltools.convert.common.data_types import FloatTensorType as Floats
+    random = np.random.RandomState(11)
+    x = random.rand(300, 5).astype(np.float32)
+    classes = (x[:, 0] + x[:, 1] > 1).astype(int) + (x[:, 2] > 0.8)
+    types, feeds = [("X", Floats([None, 5]))], {"X": x[:ROWS]}
+    trees = lightgbm.LGBMClassifier(n_estimators=10, num_leaves=7, verbose=-1, n_jobs=1).fit(x, classes)
+    save("lightgbm_classifier", convert_lightgbm(trees, name="graph", initial_types=types), feeds)
+    trees = xgboost.XGBClassifier(n_estimators=10, max_depth=3, n_jobs=1).fit(x, classes)
+    save("xgboost_classifier", convert_xgboost(trees, name="graph", initial_types=types), feeds)
+    trees = xgboost.XGBRegressor(n_estimators=10, max_depth=3, n_jobs=1).fit(x, x[:, 0] * 2)
+    save("xgboost_regressor", convert_xgboost(trees, name="graph", initial_types=types), feeds)
+
+
 def slow_model():
     """Adds ones in a loop, as often as the largest value of the input says: as slow as its caller wishes."""
     body = helper.make_graph(
@@ -347,5 +365,6 @@ if __name__ == "__main__":
     zipmap_variants()
     refused_models()
     nested_models()
+    boosted_models()
     slow_model()
     (FOLDER / "expected.json").write_text(json.dumps(expected, ensure_ascii=False) + "\n")
