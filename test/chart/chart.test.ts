@@ -24,6 +24,7 @@ const of = (objects: readonly Manifest[], kind: string, name = 'pen-penstock') =
 
 const ALWAYS = [
   'Deployment pen-penstock',
+  'Lease penstock-operator',
   'Pod pen-penstock-test',
   'Role pen-penstock',
   'RoleBinding pen-penstock',
@@ -53,7 +54,14 @@ describe('the chart renders', () => {
     [
       'no roles where somebody else gives them',
       ['rbac.create=false', 'rbac.aggregate=false', 'serviceAccount.create=false'],
-      ['Deployment pen-penstock', 'Pod pen-penstock-test', 'Service pen-penstock-metrics', BUDGET, DEFINITION],
+      [
+        'Deployment pen-penstock',
+        'Lease penstock-operator',
+        'Pod pen-penstock-test',
+        'Service pen-penstock-metrics',
+        BUDGET,
+        DEFINITION,
+      ],
     ],
     [
       'monitors, alerts, a dashboard and a network policy on request',
