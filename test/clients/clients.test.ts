@@ -36,6 +36,7 @@ const MODELS = [
   'doubles',
   'integers',
   'dynamic_image',
+  'torch',
   'forest20_no_zipmap',
 ]
 const GRPC_CLIENTS = ['triton_grpc', 'triton_grpc_gzip', 'triton_grpc_async', 'grpc_contents']

@@ -341,6 +341,22 @@ def boosted_models():
     save("xgboost_regressor", convert_xgboost(trees, name="graph", initial_types=types), feeds)
 
 
+def torch_model():
+    """As torch.onnx.export makes it today (dynamo), with the number of rows left open."""
+    import torch
+    torch.manual_seed(12)
+    layers = torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3), torch.nn.Softmax(dim=1)
+    x = torch.randn(ROWS, 4)
+    path = FOLDER / "torch.onnx"
+    torch.onnx.export(torch.nn.Sequential(*layers).eval(), (x,), path, input_names=["x"], output_names=["probabilities"],
+                      dynamic_shapes=({0: torch.export.Dim("rows")},), external_data=False, verbose=False)
+    model = onnx.load(path)
+    for node in model.graph.node:
+        # Stack traces, with paths of the machine that made it.
+        del node.metadata_props[:]
+    save("torch", model, {"x": x.numpy()})
+
+
 def slow_model():
     """Adds ones in a loop, as often as the largest value of the input says: as slow as its caller wishes."""
     body = helper.make_graph(
@@ -366,5 +382,6 @@ if __name__ == "__main__":
     refused_models()
     nested_models()
     boosted_models()
+    torch_model()
     slow_model()
     (FOLDER / "expected.json").write_text(json.dumps(expected, ensure_ascii=False) + "\n")
