@@ -1,5 +1,7 @@
 import { Command } from 'commander'
+import { wholeNumber } from '../server-image/monitor/flag-values.ts'
 import { benchOperator } from './operator.ts'
+import { benchPeers } from './peers.ts'
 
 const program = new Command('npm run bench --').description(
   'Prints the figures of Penstock on this machine. Nothing here passes or fails.',
@@ -14,4 +16,13 @@ program
   .action(async () => {
     await import('./server.ts')
   })
+program
+  .command('peers')
+  .description(
+    "requests a second beside FastAPI, MLServer, KServe's server and BentoML, which it installs (needs python3, wrk, taskset)",
+  )
+  .option('--rounds <count>', 'times that each is measured', wholeNumber(1, 100), 5)
+  .option('--seconds <seconds>', 'how long each time', wholeNumber(1, 600), 5)
+  .option('--only <name...>', 'fastapi, mlserver, kserve, bentoml: only these', [])
+  .action(benchPeers)
 await program.parseAsync()

@@ -1,0 +1,354 @@
+/**
+ * Penstock's server beside those that people use, in one run: the servers are measured in turn, round after round, so that whatever else
+ * the machine does meets all of them. Each server has the first core, the load the second.
+ */
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pythonWith } from '../test/python.ts'
+import { CANNOT_RUN } from '../test/run-jest.ts'
+
+const HOST = '127.0.0.1'
+const ROOT = join(import.meta.dirname, '..')
+const PEERS = join(import.meta.dirname, 'peers')
+const START_SECONDS = 90
+const CONNECTIONS = 32
+
+export interface PeersOptions {
+  readonly rounds: number
+  readonly seconds: number
+  /** Names of servers that are measured beside Penstock; all when there are none. */
+  readonly only: readonly string[]
+}
+
+interface Question {
+  readonly path: string
+  readonly body: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+interface Contestant {
+  readonly name: string
+  readonly port: number
+  readonly command: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  readonly question: Question
+  /** The predicted class in an answer, to see that all of them compute the same. */
+  readonly classOf: (answer: unknown) => unknown
+}
+
+interface Measured {
+  readonly requestsPerSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+}
+
+const MODELS = { 'a small network of 20 floats': 'mlp20', 'a random forest of 100 trees': 'forest20' } as const
+
+export async function benchPeers({ rounds, seconds, only }: PeersOptions): Promise<void> {
+  for (const tool of ['wrk', 'taskset']) {
+    if (spawnSync('which', [tool]).status === 0) continue
+    console.log(`SKIPPED: ${tool} is not on this machine; apt-get install wrk util-linux`)
+    process.exitCode = CANNOT_RUN
+    return
+  }
+  const pythons = await pythonsOf(only)
+  for (const [title, model] of Object.entries(MODELS)) {
+    console.log(
+      `\n${title} (${model}), ${CONNECTIONS} connections, ${rounds} rounds of ${seconds} s, one core for each server`,
+    )
+    await using field = await startAll(model, pythons)
+    await field.checkAlike()
+    table(await field.measure(rounds, seconds))
+  }
+}
+
+const KINDS = ['fastapi', 'mlserver', 'kserve', 'bentoml'] as const
+type Kind = (typeof KINDS)[number]
+
+/** A peer that cannot be installed is left out, and said so. */
+async function pythonsOf(only: readonly string[]): Promise<ReadonlyMap<Kind, string>> {
+  const pythons = new Map<Kind, string>()
+  for (const kind of KINDS.filter((each) => only.length === 0 || only.includes(each))) {
+    const options = { name: `bench-${kind}`, requirements: join(PEERS, `requirements-${kind}.txt`) }
+    const python = await pythonWith(options).catch((error: unknown) =>
+      console.log(`${kind} cannot be installed: ${String(error).slice(0, 300)}`),
+    )
+    if (python === undefined) console.log(`${kind} is left out`)
+    else pythons.set(kind, python)
+  }
+  return pythons
+}
+
+function contestants(model: string, dir: string, pythons: ReadonlyMap<Kind, string>): Contestant[] {
+  const row = Array.from({ length: 20 }, (_, index) => Math.round(Math.sin(index) * 1e4) / 1e4)
+  const rows = JSON.stringify({ features: row })
+  const plain: Question = { path: '/predict', body: rows }
+  const predicted = (answer: unknown) => (answer as { prediction: unknown }).prediction
+  const input = model === 'mlp20' ? 'x' : 'X'
+  const tensor = { name: input, shape: [1, 20], datatype: 'FP32' }
+  const tensors: Question = { path: '/v2/models/m/infer', body: JSON.stringify({ inputs: [{ ...tensor, data: row }] }) }
+  const firstOutput = (answer: unknown) =>
+    largest((answer as { outputs: { shape: number[]; data: number[] }[] }).outputs[0])
+  const serve = [
+    'server-image/main.ts',
+    'serve',
+    `--model-dir=${dir}`,
+    '--model-name=m',
+    `--host=${HOST}`,
+    '--log-level=warn',
+  ]
+  const node = (port: number, ...flags: string[]) => [
+    process.execPath,
+    '--no-warnings',
+    ...serve,
+    `--port=${port}`,
+    ...flags,
+  ]
+  const all: Contestant[] = [
+    { name: 'Penstock /predict', port: 18_600, command: node(18_600), question: plain, classOf: predicted },
+    { name: 'Penstock V2 JSON', port: 18_601, command: node(18_601), question: tensors, classOf: firstOutput },
+  ]
+  const uvicorn = (python: string, port: number, app: string) => [
+    python,
+    '-m',
+    'uvicorn',
+    `${app}:app`,
+    '--app-dir',
+    PEERS,
+    '--host',
+    HOST,
+    '--port',
+    String(port),
+    '--no-access-log',
+    '--log-level',
+    'warning',
+  ]
+  const fastapi = pythons.get('fastapi')
+  if (fastapi !== undefined) {
+    all.push({
+      name: 'FastAPI, typical',
+      port: 18_602,
+      command: uvicorn(fastapi, 18_602, 'fastapi_typical'),
+      question: plain,
+      classOf: predicted,
+    })
+    all.push({
+      name: 'FastAPI, lean',
+      port: 18_603,
+      command: uvicorn(fastapi, 18_603, 'fastapi_lean'),
+      question: plain,
+      classOf: predicted,
+    })
+  }
+  const mlserver = pythons.get('mlserver')
+  if (mlserver !== undefined) {
+    all.push({
+      name: 'MLServer',
+      port: 18_604,
+      command: [join(mlserver, '../mlserver'), 'start', mlserverFolder(dir)],
+      question: tensors,
+      classOf: (answer) => (answer as { outputs: { data: number[] }[] }).outputs[0]?.data[0],
+    })
+  }
+  const kserve = pythons.get('kserve')
+  if (kserve !== undefined) {
+    all.push({
+      name: 'KServe Python server',
+      port: 18_605,
+      command: [kserve, join(PEERS, 'kserve_model.py')],
+      env: { BENCH_PORT: '18605' },
+      question: { path: '/v1/models/m:predict', body: JSON.stringify({ instances: [row] }) },
+      classOf: (answer) => (answer as { predictions: number[] }).predictions[0],
+    })
+  }
+  const bentoml = pythons.get('bentoml')
+  if (bentoml !== undefined) {
+    all.push({
+      name: 'BentoML',
+      port: 18_606,
+      command: [
+        join(bentoml, '../bentoml'),
+        'serve',
+        'bentoml_service:Onnx',
+        '--host',
+        HOST,
+        '--port',
+        '18606',
+        '--working-dir',
+        PEERS,
+      ],
+      question: plain,
+      classOf: predicted,
+    })
+  }
+  return all
+}
+
+function mlserverFolder(dir: string): string {
+  const folder = join(dir, 'mlserver')
+  mkdirSync(folder, { recursive: true })
+  const settings = {
+    host: HOST,
+    http_port: 18_604,
+    grpc_port: 18_614,
+    metrics_port: 18_624,
+    parallel_workers: 0,
+    debug: false,
+  }
+  writeFileSync(join(folder, 'settings.json'), JSON.stringify(settings))
+  writeFileSync(
+    join(folder, 'model-settings.json'),
+    JSON.stringify({ name: 'm', implementation: 'mlserver_model.OnnxModel' }),
+  )
+  return folder
+}
+
+/** Labels are what they are; of scores, the place of the largest. */
+function largest(
+  output: { readonly shape: readonly number[]; readonly data: readonly number[] } | undefined,
+): number | undefined {
+  const { shape = [], data = [] } = output ?? {}
+  return shape.length === 1 ? data[0] : data.indexOf(Math.max(...data))
+}
+
+async function startAll(model: string, pythons: ReadonlyMap<Kind, string>) {
+  const dir = mkdtempSync(join(tmpdir(), 'penstock-bench-'))
+  const modelPath = join(dir, 'model.onnx')
+  copyFileSync(join(ROOT, `server-image/model/testdata/${model}.onnx`), modelPath)
+  const running: { readonly contestant: Contestant; readonly child: ChildProcess }[] = []
+  const stop = async () => {
+    for (const { child } of running) {
+      if (child.exitCode !== null || child.signalCode !== null) continue
+      const exit = once(child, 'exit')
+      // Some start processes of their own: each has a group, which ends as one.
+      process.kill(-(child.pid ?? 0), 'SIGKILL')
+      await exit
+    }
+    rmSync(dir, { recursive: true, force: true })
+  }
+  const field = contestants(model, dir, pythons)
+  try {
+    for (const contestant of field) {
+      const [program = '', ...args] = ['taskset', '-c', '0', ...contestant.command]
+      const env = { ...process.env, BENCH_MODEL: modelPath, PYTHONPATH: PEERS, OMP_NUM_THREADS: '1', ...contestant.env }
+      const child = spawn(program, args, { cwd: ROOT, stdio: 'ignore', env, detached: true })
+      running.push({ contestant, child })
+      await untilAnswering(contestant)
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return {
+    checkAlike: () => checkAlike(field),
+    measure: (rounds: number, seconds: number) => measureAll(field, { rounds, seconds, dir }),
+    [Symbol.asyncDispose]: stop,
+  }
+}
+
+async function ask({ name, port, question: { path, body, headers } }: Contestant): Promise<unknown> {
+  const response = await fetch(`http://${HOST}:${port}${path}`, {
+    method: 'POST',
+    body,
+    headers: { 'content-type': 'application/json', ...headers },
+  })
+  if (!response.ok) throw new Error(`${name} answers ${response.status}: ${(await response.text()).slice(0, 300)}`)
+  return response.json()
+}
+
+async function untilAnswering(contestant: Contestant): Promise<void> {
+  const deadline = performance.now() + START_SECONDS * 1000
+  for (;;) {
+    const failure = await ask(contestant).then(
+      () => undefined,
+      (error: unknown) => error as Error,
+    )
+    if (failure === undefined) return
+    if (performance.now() > deadline)
+      throw new Error(`${contestant.name} did not start in ${START_SECONDS} s: ${failure.message}`)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+}
+
+async function checkAlike(field: readonly Contestant[]): Promise<void> {
+  const classes = await Promise.all(
+    field.map(async (each) => ({ name: each.name, class: each.classOf(await ask(each)) })),
+  )
+  const different = classes.filter((each) => each.class !== classes[0]?.class)
+  if (different.length > 0) throw new Error(`they do not answer alike: ${JSON.stringify(classes)}`)
+}
+
+interface Plan {
+  readonly rounds: number
+  readonly seconds: number
+  readonly dir: string
+}
+
+async function measureAll(
+  field: readonly Contestant[],
+  { rounds, seconds, dir }: Plan,
+): Promise<ReadonlyMap<string, Measured[]>> {
+  const results = new Map<string, Measured[]>(field.map(({ name }) => [name, []]))
+  for (let round = 0; round <= rounds; round += 1) {
+    for (const each of field) {
+      const script = join(dir, 'ask.lua')
+      writeFileSync(script, luaOf(each.question))
+      // The round before the first warms them up.
+      const measured = await wrk(each, script, round === 0 ? 2 : seconds)
+      if (round > 0) results.get(each.name)?.push(measured)
+    }
+    if (round > 0) console.log(`  round ${round} of ${rounds}`)
+  }
+  return results
+}
+
+function luaOf({ body, headers }: Question): string {
+  const lines = Object.entries({ 'content-type': 'application/json', ...headers }).map(
+    ([name, value]) => `wrk.headers["${name}"] = "${value}"`,
+  )
+  return [`wrk.method = "POST"`, `wrk.body = ${JSON.stringify(body)}`, ...lines].join('\n')
+}
+
+async function wrk({ name, port, question: { path } }: Contestant, script: string, seconds: number): Promise<Measured> {
+  const url = `http://${HOST}:${port}${path}`
+  const args = ['-c', '1', 'wrk', '-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '--latency', '-s', script, url]
+  const child = spawn('taskset', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  let said = ''
+  child.stdout.on('data', (chunk) => (said += String(chunk)))
+  await once(child, 'close')
+  if (/Non-2xx|Socket errors/.test(said)) throw new Error(`${name} failed requests: ${said}`)
+  return {
+    requestsPerSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(said)?.[1]),
+    p50Ms: milliseconds(/50%\s+(\S+)/.exec(said)?.[1]),
+    p99Ms: milliseconds(/99%\s+(\S+)/.exec(said)?.[1]),
+  }
+}
+
+function milliseconds(text = ''): number {
+  const [, value, unit] = /^([\d.]+)(us|ms|s)$/.exec(text) ?? []
+  return Number(value) * (unit === 'us' ? 0.001 : unit === 's' ? 1000 : 1)
+}
+
+function table(results: ReadonlyMap<string, readonly Measured[]>): void {
+  const rows = [...results].map(([name, rounds]) => ({
+    name,
+    requestsPerSecond: median(rounds.map((each) => each.requestsPerSecond)),
+    p50Ms: median(rounds.map((each) => each.p50Ms)),
+    p99Ms: median(rounds.map((each) => each.p99Ms)),
+  }))
+  const [ours] = rows
+  console.log('\n| server | requests a second | p50 ms | p99 ms | Penstock /predict is |\n|---|---|---|---|---|')
+  for (const { name, requestsPerSecond, p50Ms, p99Ms } of rows) {
+    const ratio = (ours?.requestsPerSecond ?? NaN) / requestsPerSecond
+    console.log(
+      `| ${name} | ${Math.round(requestsPerSecond)} | ${p50Ms.toFixed(2)} | ${p99Ms.toFixed(2)} | ${ratio.toFixed(1)} times as fast |`,
+    )
+  }
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN
+}
