@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { wholeNumber } from '../server-image/monitor/flag-values.ts'
+import { benchLimits } from './limits.ts'
 import { benchOperator } from './operator.ts'
 import { benchPeers } from './peers.ts'
 
@@ -25,4 +26,12 @@ program
   .option('--seconds <seconds>', 'how long each time', wholeNumber(1, 600), 5)
   .option('--only <name...>', 'fastapi, mlserver, kserve, bentoml: only these', [])
   .action(benchPeers)
+program
+  .command('limits')
+  .description(
+    'the server beside the bare model, without batching, at its start, and beyond saturation (needs wrk, taskset)',
+  )
+  .option('--rounds <count>', 'times that each is measured', wholeNumber(1, 100), 5)
+  .option('--seconds <seconds>', 'how long each time', wholeNumber(1, 600), 3)
+  .action(benchLimits)
 await program.parseAsync()

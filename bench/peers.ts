@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pythonWith } from '../test/python.ts'
 import { CANNOT_RUN } from '../test/run-jest.ts'
+import { median, wrk, type Measured } from './wrk.ts'
 
 const HOST = '127.0.0.1'
 const ROOT = join(import.meta.dirname, '..')
@@ -37,12 +38,6 @@ interface Contestant {
   readonly question: Question
   /** The predicted class in an answer, to see that all of them compute the same. */
   readonly classOf: (answer: unknown) => unknown
-}
-
-interface Measured {
-  readonly requestsPerSecond: number
-  readonly p50Ms: number
-  readonly p99Ms: number
 }
 
 const MODELS = { 'a small network of 20 floats': 'mlp20', 'a random forest of 100 trees': 'forest20' } as const
@@ -297,7 +292,8 @@ async function measureAll(
       const script = join(dir, 'ask.lua')
       writeFileSync(script, luaOf(each.question))
       // The round before the first warms them up.
-      const measured = await wrk(each, script, round === 0 ? 2 : seconds)
+      const url = `http://${HOST}:${each.port}${each.question.path}`
+      const measured = await wrk({ url, script, connections: CONNECTIONS, seconds: round === 0 ? 2 : seconds })
       if (round > 0) results.get(each.name)?.push(measured)
     }
     if (round > 0) console.log(`  round ${round} of ${rounds}`)
@@ -310,26 +306,6 @@ function luaOf({ body, headers }: Question): string {
     ([name, value]) => `wrk.headers["${name}"] = "${value}"`,
   )
   return [`wrk.method = "POST"`, `wrk.body = ${JSON.stringify(body)}`, ...lines].join('\n')
-}
-
-async function wrk({ name, port, question: { path } }: Contestant, script: string, seconds: number): Promise<Measured> {
-  const url = `http://${HOST}:${port}${path}`
-  const args = ['-c', '1', 'wrk', '-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '--latency', '-s', script, url]
-  const child = spawn('taskset', args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  let said = ''
-  child.stdout.on('data', (chunk) => (said += String(chunk)))
-  await once(child, 'close')
-  if (/Non-2xx|Socket errors/.test(said)) throw new Error(`${name} failed requests: ${said}`)
-  return {
-    requestsPerSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(said)?.[1]),
-    p50Ms: milliseconds(/50%\s+(\S+)/.exec(said)?.[1]),
-    p99Ms: milliseconds(/99%\s+(\S+)/.exec(said)?.[1]),
-  }
-}
-
-function milliseconds(text = ''): number {
-  const [, value, unit] = /^([\d.]+)(us|ms|s)$/.exec(text) ?? []
-  return Number(value) * (unit === 'us' ? 0.001 : unit === 's' ? 1000 : 1)
 }
 
 function table(results: ReadonlyMap<string, readonly Measured[]>): void {
@@ -347,8 +323,4 @@ function table(results: ReadonlyMap<string, readonly Measured[]>): void {
       `| ${name} | ${Math.round(requestsPerSecond)} | ${p50Ms.toFixed(2)} | ${p99Ms.toFixed(2)} | ${ratio.toFixed(1)} times as fast |`,
     )
   }
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN
 }

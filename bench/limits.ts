@@ -1,0 +1,211 @@
+/** The server against its own limits: the bare model, no batching, start, memory, and what happens beyond saturation. */
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { load } from './load.ts'
+import { median, wrk } from './wrk.ts'
+
+const HOST = '127.0.0.1'
+const PORT = 18_650
+const ROOT = join(import.meta.dirname, '..')
+const TESTDATA = join(ROOT, 'server-image/model/testdata')
+const row = Array.from({ length: 20 }, (_, index) => Math.round(Math.sin(index) * 1e4) / 1e4)
+const PREDICT = JSON.stringify({ features: row })
+/** Loop rounds of a model that takes as long as its input says: some 20 ms. */
+const HEAVY = JSON.stringify({ features: [25_000] })
+
+export interface LimitsOptions {
+  readonly rounds: number
+  readonly seconds: number
+}
+
+export async function benchLimits({ rounds, seconds }: LimitsOptions): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), 'penstock-bench-'))
+  try {
+    await againstBareModel(dir, rounds, seconds)
+    await alone(dir, rounds, seconds)
+    await starting(dir, rounds)
+    await saturated(dir, seconds)
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+interface Running {
+  readonly child: ChildProcess
+  readonly url: string
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+async function serve(dir: string, model: string, ...flags: string[]): Promise<Running> {
+  const folder = join(dir, model)
+  mkdirSync(folder, { recursive: true })
+  copyFileSync(join(TESTDATA, `${model}.onnx`), join(folder, 'model.onnx'))
+  const args = [
+    '--no-warnings',
+    'server-image/main.ts',
+    'serve',
+    `--model-dir=${folder}`,
+    '--model-name=m',
+    `--host=${HOST}`,
+  ]
+  const all = ['-c', '0', process.execPath, ...args, `--port=${PORT}`, '--log-level=warn', ...flags]
+  const child = spawn('taskset', all, { cwd: ROOT, stdio: 'ignore' })
+  const url = `http://${HOST}:${PORT}`
+  while (
+    !(await fetch(`${url}/readyz`).then(
+      (answer) => answer.ok,
+      () => false,
+    ))
+  )
+    await delay(5)
+  return {
+    child,
+    url,
+    async [Symbol.asyncDispose]() {
+      const exit = once(child, 'exit')
+      child.kill('SIGKILL')
+      await exit
+    },
+  }
+}
+
+async function againstBareModel(dir: string, rounds: number, seconds: number): Promise<void> {
+  const json = luaScript(dir, 'json', PREDICT, {})
+  const head = JSON.stringify({
+    inputs: [{ name: 'x', shape: [1, 20], datatype: 'FP32', parameters: { binary_data_size: 80 } }],
+    parameters: { binary_data_output: true },
+  })
+  const bytes = Buffer.concat([Buffer.from(head), Buffer.from(Float32Array.from(row).buffer)])
+  const binary = luaScript(dir, 'binary', bytes, {
+    'content-type': 'application/octet-stream',
+    'inference-header-content-length': String(head.length),
+  })
+  const shares: { json: number; binary: number }[] = []
+  for (let round = 0; round < rounds; round += 1) {
+    const raw = spawnSync(
+      'taskset',
+      ['-c', '0', process.execPath, 'bench/raw.ts', join(TESTDATA, 'mlp20.onnx'), String(seconds)],
+      { cwd: ROOT },
+    )
+    const bare = Number(String(raw.stdout))
+    await using server = await serve(dir, 'mlp20')
+    await wrk({ url: `${server.url}/predict`, script: json, connections: 32, seconds: 1 })
+    const asJson = await wrk({ url: `${server.url}/predict`, script: json, connections: 32, seconds })
+    const asBytes = await wrk({ url: `${server.url}/v2/models/m/infer`, script: binary, connections: 32, seconds })
+    shares.push({ json: asJson.requestsPerSecond / bare, binary: asBytes.requestsPerSecond / bare })
+    console.log(
+      `  bare model ${bare}/s, /predict ${Math.round(asJson.requestsPerSecond)}/s, V2 binary ${Math.round(asBytes.requestsPerSecond)}/s`,
+    )
+  }
+  console.log(
+    `/predict is ${median(shares.map((each) => each.json)).toFixed(2)} of the bare model, V2 binary ${median(shares.map((each) => each.binary)).toFixed(2)}`,
+  )
+}
+
+async function alone(dir: string, rounds: number, seconds: number): Promise<void> {
+  const script = luaScript(dir, 'json', PREDICT, {})
+  const ratios: number[] = []
+  for (let round = 0; round < rounds; round += 1) {
+    const p50 = async (size: number) => {
+      await using server = await serve(dir, 'mlp20', `--batch-max-size=${size}`)
+      await wrk({ url: `${server.url}/predict`, script, connections: 1, seconds: 1 })
+      return (await wrk({ url: `${server.url}/predict`, script, connections: 1, seconds })).p50Ms
+    }
+    ratios.push((await p50(64)) / (await p50(1)))
+  }
+  console.log(`p50 of one connection with batching is ${median(ratios).toFixed(2)} times that without`)
+}
+
+async function starting(dir: string, rounds: number): Promise<void> {
+  const starts: number[] = []
+  let residentMb = 0
+  for (let round = 0; round < rounds; round += 1) {
+    const begun = performance.now()
+    await using server = await serve(dir, 'mlp20')
+    const answer = await fetch(`${server.url}/predict`, {
+      method: 'POST',
+      body: PREDICT,
+      headers: { 'content-type': 'application/json' },
+    })
+    if (!answer.ok) throw new Error(`/predict answers ${answer.status}`)
+    starts.push(performance.now() - begun)
+    const status = readFileSync(`/proc/${server.child.pid ?? 0}/status`, 'utf8')
+    residentMb = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024
+  }
+  console.log(
+    `start to first answer ${Math.round(median(starts))} ms from the sources, resident memory then ${Math.round(residentMb)} MiB`,
+  )
+}
+
+async function saturated(dir: string, seconds: number): Promise<void> {
+  await using server = await serve(dir, 'rounds', '--request-deadline-ms=2000')
+  const target = { host: HOST, port: PORT, path: '/predict', body: HEAVY }
+  await load({ ...target, connections: 8, seconds: 1 })
+  const probes: number[] = []
+  let isOver = false
+  const probing = (async () => {
+    while (!isOver) {
+      const asked = performance.now()
+      await (await fetch(`${server.url}/livez`)).arrayBuffer()
+      probes.push(performance.now() - asked)
+      await delay(5)
+    }
+  })()
+  const peak = await load({ ...target, connections: 32, seconds: 2 * seconds })
+  isOver = true
+  await probing
+  probes.sort((a, b) => a - b)
+  const p99 = probes[Math.floor(0.99 * (probes.length - 1))] ?? NaN
+  console.log(
+    `a model of ${(1000 / peak.requestsPerSecond).toFixed(1)} ms a run, saturated: ${peak.requestsPerSecond.toFixed(1)} requests a second; /livez p99 ${p99.toFixed(1)} ms over ${probes.length} probes`,
+  )
+  const { goodput, refused } = await offered(server.url, 2 * peak.requestsPerSecond, 4 * seconds)
+  console.log(
+    `offered twice that: ${goodput.toFixed(1)} answered a second, ${((100 * goodput) / peak.requestsPerSecond).toFixed(0)} % of the peak; ${refused} were refused`,
+  )
+}
+
+/** Sends at a rate, whether answers come or not, and counts what is answered while it does. */
+async function offered(url: string, perSecond: number, seconds: number) {
+  let answered = 0
+  let refused = 0
+  const begun = performance.now()
+  const pending: Promise<void>[] = []
+  for (let sent = 0; performance.now() - begun < seconds * 1000; sent += 1) {
+    const at = begun + (sent * 1000) / perSecond
+    if (at > performance.now()) await delay(at - performance.now())
+    const asking = fetch(`${url}/predict`, {
+      method: 'POST',
+      body: HEAVY,
+      headers: { 'content-type': 'application/json' },
+    })
+    pending.push(
+      asking.then(async (answer) => {
+        await answer.arrayBuffer()
+        if (!answer.ok) refused += 1
+        else if (performance.now() - begun < seconds * 1000) answered += 1
+      }),
+    )
+  }
+  await Promise.all(pending)
+  return { goodput: answered / seconds, refused }
+}
+
+function luaScript(
+  dir: string,
+  name: string,
+  body: string | Buffer,
+  headers: Readonly<Record<string, string>>,
+): string {
+  const path = join(dir, `${name}.lua`)
+  const escaped = [...Buffer.from(body)].map((byte) => `\\${String(byte).padStart(3, '0')}`).join('')
+  const lines = Object.entries({ 'content-type': 'application/json', ...headers }).map(
+    ([key, value]) => `wrk.headers["${key}"] = "${value}"`,
+  )
+  writeFileSync(path, ['wrk.method = "POST"', `wrk.body = "${escaped}"`, ...lines].join('\n'))
+  return path
+}

@@ -1,0 +1,41 @@
+/** Load by wrk, from the second core. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+
+export interface WrkOptions {
+  readonly url: string
+  /** Path of the Lua script that says what is sent. */
+  readonly script: string
+  readonly connections: number
+  readonly seconds: number
+}
+
+export interface Measured {
+  readonly requestsPerSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+}
+
+/** @throws Error when a request was not answered with a 2xx */
+export async function wrk({ url, script, connections, seconds }: WrkOptions): Promise<Measured> {
+  const args = ['-c', '1', 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', script, url]
+  const child = spawn('taskset', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  let said = ''
+  child.stdout.on('data', (chunk) => (said += String(chunk)))
+  await once(child, 'close')
+  if (/Non-2xx|Socket errors/.test(said)) throw new Error(`requests to ${url} failed: ${said}`)
+  return {
+    requestsPerSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(said)?.[1]),
+    p50Ms: milliseconds(/50%\s+(\S+)/.exec(said)?.[1]),
+    p99Ms: milliseconds(/99%\s+(\S+)/.exec(said)?.[1]),
+  }
+}
+
+export function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN
+}
+
+function milliseconds(text = ''): number {
+  const [, value, unit] = /^([\d.]+)(us|ms|s)$/.exec(text) ?? []
+  return Number(value) * (unit === 'us' ? 0.001 : unit === 's' ? 1000 : 1)
+}
