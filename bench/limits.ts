@@ -142,7 +142,7 @@ async function starting(dir: string, rounds: number): Promise<void> {
 }
 
 async function saturated(dir: string, seconds: number): Promise<void> {
-  await using server = await serve(dir, 'rounds', '--request-deadline-ms=2000')
+  await using server = await serve(dir, 'rounds', '--model-thread=always', '--request-deadline-ms=2000')
   const target = { host: HOST, port: PORT, path: '/predict', body: HEAVY }
   await load({ ...target, connections: 8, seconds: 1 })
   const probes: number[] = []
