@@ -10,6 +10,9 @@ import { median, wrk } from './wrk.ts'
 
 const HOST = '127.0.0.1'
 const PORT = 18_650
+const START_SECONDS = 30
+/** Of probes, whether the last one was answered or not: a stall must not hide those that should have met it. */
+const PROBE_EVERY_MS = 10
 const ROOT = join(import.meta.dirname, '..')
 const TESTDATA = join(ROOT, 'server-image/model/testdata')
 const row = Array.from({ length: 20 }, (_, index) => Math.round(Math.sin(index) * 1e4) / 1e4)
@@ -55,13 +58,16 @@ async function serve(dir: string, model: string, ...flags: string[]): Promise<Ru
   const all = ['-c', '0', process.execPath, ...args, `--port=${PORT}`, '--log-level=warn', ...flags]
   const child = spawn('taskset', all, { cwd: ROOT, stdio: 'ignore' })
   const url = `http://${HOST}:${PORT}`
-  while (
-    !(await fetch(`${url}/readyz`).then(
+  const isReady = () =>
+    fetch(`${url}/readyz`).then(
       (answer) => answer.ok,
       () => false,
-    ))
-  )
+    )
+  const deadline = performance.now() + START_SECONDS * 1000
+  while (!(await isReady())) {
+    if (child.exitCode !== null || performance.now() > deadline) throw new Error(`serve did not start with ${model}`)
     await delay(5)
+  }
   return {
     child,
     url,
@@ -148,16 +154,19 @@ async function saturated(dir: string, seconds: number): Promise<void> {
   const probes: number[] = []
   let isOver = false
   const probing = (async () => {
+    const pending: Promise<void>[] = []
     while (!isOver) {
       const asked = performance.now()
-      await (await fetch(`${server.url}/livez`)).arrayBuffer()
-      probes.push(performance.now() - asked)
-      await delay(5)
+      const answered = fetch(`${server.url}/livez`).then((answer) => answer.arrayBuffer())
+      pending.push(answered.then(() => void probes.push(performance.now() - asked)))
+      await delay(PROBE_EVERY_MS)
     }
+    await Promise.all(pending)
   })()
   const peak = await load({ ...target, connections: 32, seconds: 2 * seconds })
   isOver = true
   await probing
+  if (peak.failures > 0) throw new Error(`${peak.failures} requests failed before there were too many`)
   probes.sort((a, b) => a - b)
   const p99 = probes[Math.floor(0.99 * (probes.length - 1))] ?? NaN
   console.log(
@@ -184,11 +193,14 @@ async function offered(url: string, perSecond: number, seconds: number) {
       headers: { 'content-type': 'application/json' },
     })
     pending.push(
-      asking.then(async (answer) => {
-        await answer.arrayBuffer()
-        if (!answer.ok) refused += 1
-        else if (performance.now() - begun < seconds * 1000) answered += 1
-      }),
+      asking.then(
+        async (answer) => {
+          await answer.arrayBuffer()
+          if (!answer.ok) refused += 1
+          else if (performance.now() - begun < seconds * 1000) answered += 1
+        },
+        () => void (refused += 1),
+      ),
     )
   }
   await Promise.all(pending)

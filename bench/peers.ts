@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { pythonWith } from '../test/python.ts'
 import { CANNOT_RUN } from '../test/run-jest.ts'
 import { median, wrk, type Measured } from './wrk.ts'
@@ -15,6 +16,7 @@ const HOST = '127.0.0.1'
 const ROOT = join(import.meta.dirname, '..')
 const PEERS = join(import.meta.dirname, 'peers')
 const START_SECONDS = 90
+const STOP_SECONDS = 10
 const CONNECTIONS = 32
 
 export interface PeersOptions {
@@ -218,8 +220,14 @@ async function startAll(model: string, pythons: ReadonlyMap<Kind, string>) {
     for (const { child } of running) {
       if (child.exitCode !== null || child.signalCode !== null) continue
       const exit = once(child, 'exit')
-      // Some start processes of their own: each has a group, which ends as one.
-      process.kill(-(child.pid ?? 0), 'SIGKILL')
+      // Some start processes of their own, and take them along when they are asked to end; what is left of the group ends by force.
+      child.kill('SIGTERM')
+      await Promise.race([exit, delay(STOP_SECONDS * 1000)])
+      try {
+        process.kill(-(child.pid ?? 0), 'SIGKILL')
+      } catch {
+        // Nothing was left.
+      }
       await exit
     }
     rmSync(dir, { recursive: true, force: true })
@@ -264,7 +272,7 @@ async function untilAnswering(contestant: Contestant): Promise<void> {
     if (failure === undefined) return
     if (performance.now() > deadline)
       throw new Error(`${contestant.name} did not start in ${START_SECONDS} s: ${failure.message}`)
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await delay(200)
   }
 }
 

@@ -18,12 +18,25 @@ export interface Measured {
 
 /** @throws Error when a request was not answered with a 2xx */
 export async function wrk({ url, script, connections, seconds }: WrkOptions): Promise<Measured> {
-  const args = ['-c', '1', 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', script, url]
+  const args = [
+    '-c',
+    '1',
+    'wrk',
+    '-t1',
+    `-c${connections}`,
+    `-d${seconds}s`,
+    '--latency',
+    '--timeout',
+    '20s',
+    '-s',
+    script,
+    url,
+  ]
   const child = spawn('taskset', args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let said = ''
   child.stdout.on('data', (chunk) => (said += String(chunk)))
-  await once(child, 'close')
-  if (/Non-2xx|Socket errors/.test(said)) throw new Error(`requests to ${url} failed: ${said}`)
+  const [status] = (await once(child, 'close')) as [number | null]
+  if (status !== 0 || /Non-2xx|Socket errors/.test(said)) throw new Error(`requests to ${url} failed: ${said}`)
   return {
     requestsPerSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(said)?.[1]),
     p50Ms: milliseconds(/50%\s+(\S+)/.exec(said)?.[1]),
