@@ -89,20 +89,16 @@ def grpc_answer(result):
     }
 
 
-def triton_grpc(address, model, feeds, **how):
+def triton_grpc(address, model, feeds):
     import tritonclient.grpc as triton
     with triton.InferenceServerClient(address) as client:
         assert client.is_server_live() and client.is_server_ready() and client.is_model_ready(model)
         assert not client.is_model_ready("another")
         wanted = [triton.InferRequestedOutput(output.name) for output in client.get_model_metadata(model).outputs]
         inputs = triton_inputs(triton, feeds)
-        result = client.infer(model, inputs, outputs=wanted, request_id="7", timeout=60_000_000, client_timeout=60, **how)
+        result = client.infer(model, inputs, outputs=wanted, request_id="7", timeout=60_000_000, client_timeout=60)
         assert result.get_response().id == "7"
         return grpc_answer(result)
-
-
-def triton_grpc_gzip(address, model, feeds):
-    return triton_grpc(address, model, feeds, compression_algorithm="gzip")
 
 
 def triton_grpc_async(address, model, feeds):

@@ -39,7 +39,7 @@ const MODELS = [
   'torch',
   'forest20_no_zipmap',
 ]
-const GRPC_CLIENTS = ['triton_grpc', 'triton_grpc_gzip', 'triton_grpc_async', 'grpc_contents']
+const GRPC_CLIENTS = ['triton_grpc', 'triton_grpc_async', 'grpc_contents']
 const HTTP_CLIENTS = ['triton_http', 'triton_http_json', 'triton_http_default', 'triton_http_async', 'open_inference']
 
 /** @param onWord told once the client says anything before its result */

@@ -14,14 +14,19 @@ const CODE_OF_STATUS: Readonly<Record<number, Code>> = {
   503: Code.Unavailable,
 }
 
+/** A status for the client. What it quotes of the client's words may be cut in the middle of a character. */
+export function refusal(message: string, code: Code): ConnectError {
+  return new ConnectError(message.toWellFormed(), code)
+}
+
 /** What a client is told of an answer that is none. */
 export function failureOf({ status, body }: Answer): ConnectError {
   const { error, code } = JSON.parse(String(body)) as { error: string; code: string }
-  return new ConnectError(error, code === 'deadline_exceeded' ? Code.DeadlineExceeded : codeOf(status))
+  return refusal(error, code === 'deadline_exceeded' ? Code.DeadlineExceeded : codeOf(status))
 }
 
 export function failureOfError(error: ApiError): ConnectError {
-  return new ConnectError(error.message, codeOf(error.status))
+  return refusal(error.message, codeOf(error.status))
 }
 
 function codeOf(status: number): Code {

@@ -17,6 +17,8 @@ import type { AddressInfo } from 'node:net'
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect'
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node'
 import type { DrainTiming } from '../drain.ts'
+import { refusal } from './failure.ts'
+import { tooManyFields } from './message-size.ts'
 import type { BodyBudget } from '../http/body-budget.ts'
 import { MAX_HEADER_BYTES, type HttpLimits } from '../http/http-server.ts'
 
@@ -35,6 +37,10 @@ export interface GrpcServerOptions {
 const MAX_STREAMS_PER_CONNECTION = 128
 const WINDOW_BYTES = 1024 * 1024
 const CHECK_EVERY_MS = 100
+/** Clients may keep a connection for their life; one that has long been silent connects anew. */
+const IDLE_MS = 30 * 60_000
+const FRAME_HEAD_BYTES = 5
+const MODEL_INFER = '/inference.GRPCInferenceService/ModelInfer'
 
 /** What needs no token: it tells nobody anything but whether the server lives. */
 const OPEN = /^\/(inference\.GRPCInferenceService\/(ServerLive|ServerReady|ModelReady)|grpc\.health\.v1\.Health\/\w+)$/
@@ -73,6 +79,10 @@ export class GrpcServer {
     this.#server.on('session', (session) => {
       this.#sessions.set(session, { calls: 0, activeAt: performance.now() })
       session.setLocalWindowSize(WINDOW_BYTES)
+      // Whoever says nothing takes a place from others.
+      const silent = setTimeout(() => session.destroy(), options.limits.headersTimeoutMs)
+      session.once('stream', () => clearTimeout(silent)).once('close', () => clearTimeout(silent))
+      session.setTimeout(IDLE_MS, () => session.close())
       session.once('close', () => this.#sessions.delete(session))
       // A connection that breaks is the client's affair.
       session.on('error', () => session.destroy())
@@ -143,16 +153,19 @@ export class GrpcServer {
   async #serve(request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
     const body = new CountedBody(this.#options.budget)
     this.#begin(request, body)
-    const { handlers, refusal } = this.#admit(request)
-    if (handlers === undefined) return refuse(request, response, refusal)
     // What is left of a request that is answered already is not wanted (RFC 9113, 8.1).
     response.once('finish', () => request.complete || request.stream.close(constants.NGHTTP2_NO_ERROR))
-    const tooSlow = setTimeout(() => request.stream.close(), this.#options.limits.requestTimeoutMs)
-    request.stream.once('close', () => clearTimeout(tooSlow))
+    const limit = new TimeLimit(request, this.#options.limits.requestTimeoutMs)
+    const { handlers, refused } = this.#admit(request)
+    if (handlers === undefined) return refuse(request, response, refused)
     try {
       const universal = universalRequestFromNodeRequest(request, response, undefined, undefined)
-      const bytes = body.count(universal.body as AsyncIterable<Uint8Array>, () => clearTimeout(tooSlow))
-      await universalResponseToNodeResponse(await handlers({ ...universal, body: bytes }), response)
+      const bytes = universal.body as AsyncIterable<Uint8Array>
+      const counted = request.url === MODEL_INFER ? body.whole(bytes) : body.count(bytes)
+      const answer = await handlers({ ...universal, body: limit.untilEnd(counted) })
+      const isStream = handlers.method.methodKind !== 'unary'
+      const told = answer.body === undefined || isStream ? answer.body : limit.fromFirst(answer.body)
+      await universalResponseToNodeResponse({ ...answer, ...(told !== undefined && { body: told }) }, response)
     } catch (error) {
       // A client that leaves takes its stream along, and nobody is there to be told.
       if (!request.stream.destroyed) this.#options.onInternalError(error)
@@ -162,23 +175,47 @@ export class GrpcServer {
 
   #admit({ url, headers }: Http2ServerRequest): {
     handlers?: ConnectRouter['handlers'][number]
-    refusal: ConnectError
+    refused: ConnectError
   } {
     const handlers = this.#handlers.get(url)
     if (handlers === undefined)
-      return { refusal: new ConnectError(`There is no method ${url.slice(0, 200)}.`, Code.Unimplemented) }
+      return { refused: refusal(`There is no method ${url.slice(0, 200)}.`, Code.Unimplemented) }
     const mayCall = this.#options.accepts?.(headers.authorization) ?? true
-    if (mayCall || OPEN.test(url)) return { handlers, refusal: NONE }
+    if (mayCall || OPEN.test(url)) return { handlers, refused: NONE }
     return {
-      refusal: new ConnectError(
-        'This server wants the metadata "authorization: Bearer <token>".',
-        Code.Unauthenticated,
-      ),
+      refused: refusal('This server wants the metadata "authorization: Bearer <token>".', Code.Unauthenticated),
     }
   }
 }
 
 const NONE = new ConnectError('')
+
+/** A client may take so long to send its message, and again to read its answer; how long the answer takes is not its fault. */
+class TimeLimit {
+  readonly #end: () => void
+  readonly #ms: number
+  #timer: NodeJS.Timeout
+
+  constructor({ stream }: Http2ServerRequest, ms: number) {
+    this.#end = () => stream.close()
+    this.#ms = ms
+    this.#timer = setTimeout(this.#end, ms).unref()
+    stream.once('close', () => clearTimeout(this.#timer))
+  }
+
+  async *untilEnd(message: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    yield* message
+    clearTimeout(this.#timer)
+  }
+
+  async *fromFirst(answer: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    for await (const chunk of answer) {
+      clearTimeout(this.#timer)
+      this.#timer = setTimeout(this.#end, this.#ms).unref()
+      yield chunk
+    }
+  }
+}
 
 /** Reads a call's bytes while there is room for them. */
 class CountedBody {
@@ -190,16 +227,25 @@ class CountedBody {
     this.#budget = budget
   }
 
-  async *count(bytes: AsyncIterable<Uint8Array>, onEnd: () => void): AsyncIterable<Uint8Array> {
+  async *count(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
     for await (const chunk of bytes) {
       if (this.#isOver) return
       if (!this.#budget.take(chunk.length)) {
-        throw new ConnectError('Too many bytes of other calls are in memory; try again later.', Code.ResourceExhausted)
+        throw refusal('Too many bytes of other calls are in memory; try again later.', Code.ResourceExhausted)
       }
       this.#taken += chunk.length
       yield chunk
     }
-    onEnd()
+  }
+
+  /** All bytes at once, if the message in them is one that may be decoded. */
+  async *whole(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    const chunks: Uint8Array[] = []
+    for await (const chunk of this.count(bytes)) chunks.push(chunk)
+    const all = Buffer.concat(chunks)
+    const problem = tooManyFields(all.subarray(FRAME_HEAD_BYTES))
+    if (problem !== undefined) throw problem
+    yield all
   }
 
   giveBack(): void {

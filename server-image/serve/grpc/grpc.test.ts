@@ -1,99 +1,36 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2'
-import { connect as connectTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from '@jest/globals'
-import { create, fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
+import { fromBinary } from '@bufbuild/protobuf'
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
-import { Code, ConnectError, createClient, type Client } from '@connectrpc/connect'
-import { createGrpcTransport } from '@connectrpc/connect-node'
-import { EVIDENCE_PATH, type Evidence } from '../../../protocol/evidence.ts'
+import { Code, createClient } from '@connectrpc/connect'
 import { REVISION_HEADER } from '../../../protocol/headers.ts'
-import type { ServerOptions } from '../server.ts'
 import { startServer } from '../server.ts'
-import { eventually, get, startTestServer, testOptions, type TestServer } from '../testing.ts'
+import { eventually, startTestServer, testOptions } from '../testing.ts'
 import { Health, HealthCheckResponse_ServingStatus as Status } from './generated/grpc/health/v1/health_pb.js'
 import { ServerReflection } from './generated/grpc/reflection/v1/reflection_pb.js'
-import { GRPCInferenceService, ModelInferRequestSchema } from './generated/open_inference_pb.js'
+import { GRPCInferenceService } from './generated/open_inference_pb.js'
 
-const closers: (() => unknown)[] = []
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close()
-})
+import {
+  atEnd,
+  callOn,
+  clientOf,
+  closeAll,
+  evidenceOf,
+  failure,
+  framed,
+  message,
+  question,
+  row,
+  serverWith,
+  sessionTo,
+  transportTo,
+  x,
+  type Ask,
+} from './testing.ts'
 
-async function serverWith(model: string, changes: Partial<ServerOptions> = {}): Promise<TestServer> {
-  const server = await startTestServer(model, { grpcPort: 0, ...changes })
-  closers.push(() => server.close())
-  return server
-}
-
-const transportTo = ({ grpcPort }: Pick<TestServer, 'grpcPort'>) =>
-  createGrpcTransport({ baseUrl: `http://127.0.0.1:${grpcPort}` })
-
-const clientOf = (server: TestServer): Client<typeof GRPCInferenceService> =>
-  createClient(GRPCInferenceService, transportTo(server))
-
-const row = Array.from({ length: 20 }, (_, index) => index / 10)
-const x = { name: 'x', datatype: 'FP32', shape: [1n, 20n], contents: { fp32Contents: row } }
-type Ask = MessageInitShape<typeof ModelInferRequestSchema>
-const question = (changes: Ask = {}): Ask => ({ modelName: 'm', inputs: [x], ...changes })
-
-const evidenceOf = async ({ url }: TestServer) => (await get(url + EVIDENCE_PATH)).json as Evidence
-
-async function failure(promise: Promise<unknown>): Promise<ConnectError> {
-  return promise.then(
-    () => {
-      throw new Error('It did not fail.')
-    },
-    (error: unknown) => ConnectError.from(error),
-  )
-}
-
-const message = toBinary(ModelInferRequestSchema, create(ModelInferRequestSchema, question()))
-
-function framed(bytes: Uint8Array, length = bytes.length, flag = 0): Buffer {
-  const head = Buffer.alloc(5)
-  head.writeUInt8(flag)
-  head.writeUInt32BE(length, 1)
-  return Buffer.concat([head, bytes])
-}
-
-function sessionTo({ grpcPort }: TestServer): ClientHttp2Session {
-  const client = connectHttp2(`http://127.0.0.1:${grpcPort}`)
-  client.on('error', () => undefined)
-  closers.push(() => client.destroy())
-  return client
-}
-
-/** A call whose body is still to be written; `status` is the gRPC status, or why there is none. */
-function callOn(client: ClientHttp2Session, headers: Record<string, string> = {}) {
-  const stream = client.request({
-    ':method': 'POST',
-    ':path': '/inference.GRPCInferenceService/ModelInfer',
-    'content-type': 'application/grpc',
-    te: 'trailers',
-    ...headers,
-  })
-  let status = ''
-  const take = (from: Record<string, unknown>) =>
-    (status ||= String(from['grpc-status'] ?? (from[':status'] === 200 ? '' : from[':status'])))
-  stream
-    .on('response', take)
-    .on('trailers', take)
-    .on('error', () => undefined)
-    .resume()
-  const ended = new Promise<string>((resolve) =>
-    stream.on('close', () => resolve(status === '' ? `closed with ${stream.rstCode}` : status)),
-  )
-  return { stream, status: ended }
-}
-
-function call(server: TestServer, body: Uint8Array, headers: Record<string, string> = {}): Promise<string> {
-  const { stream, status } = callOn(sessionTo(server), headers)
-  stream.end(body)
-  return status
-}
+afterEach(closeAll)
 
 describe('ModelInfer', () => {
   test('answers in the form that it was asked in, like REST, and names the revision', async () => {
@@ -230,7 +167,7 @@ describe('ModelInfer', () => {
 
   test('is refused until the model is loaded', async () => {
     const loading = await startServer(testOptions('there_is_no_such_model', { grpcPort: 0 }))
-    closers.push(() => loading.close())
+    atEnd(() => loading.close())
     const failed = expect(loading.ready).rejects.toThrow()
     const client = createClient(GRPCInferenceService, transportTo(loading))
     expect((await failure(client.modelInfer(question()))).code).toBe(Code.Unavailable)
@@ -243,7 +180,7 @@ describe('ModelInfer', () => {
 describe('a traffic plan', () => {
   function planned(address: string, weightPermille: number): string {
     const dir = mkdtempSync(join(tmpdir(), 'penstock-grpc-'))
-    closers.push(() => rmSync(dir, { recursive: true }))
+    atEnd(() => rmSync(dir, { recursive: true }))
     const plan = {
       id: 1,
       revision: 'own',
@@ -350,74 +287,5 @@ describe('health and reflection', () => {
       { errorCode: Code.NotFound },
       { errorCode: Code.InvalidArgument },
     ])
-  })
-})
-
-describe('strangers', () => {
-  test.each<[string, Uint8Array, Record<string, string>, RegExp]>([
-    ['nothing', new Uint8Array(), {}, /^(3|12|13)$/],
-    ['half a frame', framed(message).subarray(0, 9), {}, /^(3|13)$/],
-    ['a length that is a lie', framed(message, 1_000_000_000), {}, /^(3|8|13)$/],
-    ['bytes that are no message', framed(Buffer.alloc(50, 0xff)), {}, /^(3|13)$/],
-    ['two messages', Buffer.concat([framed(message), framed(message)]), {}, /^(3|12|13)$/],
-    ['an unknown compression', framed(message, message.length, 1), { 'grpc-encoding': 'zstd' }, /^12$/],
-    ['a compression that is none', framed(message, message.length, 1), { 'grpc-encoding': 'gzip' }, /^(3|13)$/],
-    ['an unknown method', framed(message), { ':path': '/inference.GRPCInferenceService/Everything' }, /^12$/],
-    ['another type', framed(message), { 'content-type': 'text/html' }, /^415$/],
-    ['another method of HTTP', framed(message), { ':method': 'PUT' }, /^405$/],
-    ['a deadline that is none', framed(message), { 'grpc-timeout': 'soon' }, /^(3|13)$/],
-    ['headers without end', framed(message), { 'x-long': 'y'.repeat(100_000) }, /^(431|closed with \d+)$/],
-  ])('send %s, and are told so, and the next one is served', async (_title, body, headers, wanted) => {
-    const server = await serverWith('mlp20')
-    expect(await call(server, body, headers)).toMatch(wanted)
-    expect((await clientOf(server).modelInfer(question())).outputs).toHaveLength(1)
-  })
-
-  test('that speak HTTP/1 or nothing at all leave the server as it was', async () => {
-    const server = await serverWith('mlp20', {
-      limits: { maxConnections: 100, headersTimeoutMs: 300, requestTimeoutMs: 500 },
-    })
-    for (const text of ['GET / HTTP/1.1\r\nhost: x\r\n\r\n', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + '\0'.repeat(500)]) {
-      await new Promise<void>((resolve) => {
-        const socket = connectTcp(server.grpcPort ?? 0, '127.0.0.1', () => socket.write(text))
-        socket
-          .on('error', () => undefined)
-          .on('close', () => resolve())
-          .resume()
-      })
-    }
-    expect((await clientOf(server).modelInfer(question())).outputs).toHaveLength(1)
-  })
-
-  test('that never end a message are cut off, and the room that it took is there again', async () => {
-    const options = {
-      maxInflightBodyBytes: 5 * 1024 * 1024,
-      limits: { maxConnections: 100, headersTimeoutMs: 300, requestTimeoutMs: 500 },
-    }
-    const server = await serverWith('mlp20', options)
-    const { stream, status } = callOn(sessionTo(server))
-    stream.write(framed(new Uint8Array(3 * 1024 * 1024), 3_500_000))
-    expect(await status).toMatch(/closed/)
-    const { contents: _contents, ...bare } = x
-    const large = question({
-      inputs: [{ ...bare, shape: [1n, 20n] }],
-      rawInputContents: [new Uint8Array(3 * 1024 * 1024)],
-    })
-    expect((await failure(clientOf(server).modelInfer(large))).code).toBe(Code.InvalidArgument)
-  })
-
-  test('without a token are told so, but may ask for health', async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'penstock-grpc-'))
-    closers.push(() => rmSync(dir, { recursive: true }))
-    const token = 'a-token-that-is-long-enough'
-    writeFileSync(join(dir, 'tokens'), token)
-    const server = await serverWith('mlp20', { tokenFile: join(dir, 'tokens') })
-    const client = clientOf(server)
-    expect((await failure(client.modelInfer(question()))).code).toBe(Code.Unauthenticated)
-    expect((await failure(client.modelMetadata({ name: 'm' }))).code).toBe(Code.Unauthenticated)
-    expect((await client.serverReady({})).ready).toBe(true)
-    expect((await createClient(Health, transportTo(server)).check({})).status).toBe(Status.SERVING)
-    const headers = { authorization: `Bearer ${token}` }
-    expect((await client.modelInfer(question(), { headers })).outputs).toHaveLength(1)
   })
 })

@@ -50,7 +50,8 @@ export function requestOf(
   )
   const rawHeaders: string[] = ['content-type', 'application/octet-stream', HEADER_LENGTH, String(head.length)]
   for (const [name, value] of metadata) if (!isOfTheCall(name)) rawHeaders.push(name, value)
-  if (timeoutMs !== undefined) rawHeaders.push('timeout', `${Math.max(1, Math.round(timeoutMs * 1000))}us`)
+  if (timeoutMs !== undefined)
+    rawHeaders.push('timeout', `${Math.max(1, Math.round(Math.min(timeoutMs, MAX_TIMEOUT_MS) * 1000))}us`)
   const headers: Record<string, string> = {}
   for (let at = 0; at < rawHeaders.length; at += 2) headers[rawHeaders[at] ?? ''] = rawHeaders[at + 1] ?? ''
   return {
@@ -61,6 +62,9 @@ export function requestOf(
     receivedAt,
   }
 }
+
+/** A client may wait for years, but no request lasts so long. */
+const MAX_TIMEOUT_MS = 24 * 3_600_000
 
 /** Metadata that speaks of this call alone, or that is written anew. */
 const OF_THE_CALL = new Set(['content-type', 'content-length', 'te', 'timeout', HEADER_LENGTH])

@@ -1,7 +1,7 @@
 /** The services that the gRPC port has: inference, health and reflection. */
 import { performance } from 'node:perf_hooks'
-import { Code, ConnectError, createConnectRouter, type ConnectRouter, type HandlerContext } from '@connectrpc/connect'
-import { compressionGzip } from '@connectrpc/connect-node'
+import type { ConnectError } from '@connectrpc/connect'
+import { Code, createConnectRouter, type ConnectRouter, type HandlerContext } from '@connectrpc/connect'
 import { isOk } from '../answer.ts'
 import { ApiError } from '../api-error.ts'
 import type { InferenceService } from '../inference-service.ts'
@@ -9,7 +9,7 @@ import type { InferenceRoute } from '../inference.ts'
 import type { ServingState } from '../serving-state.ts'
 import { inferRoute } from '../v2/infer-route.ts'
 import { modelPaths } from '../v2/paths.ts'
-import { failureOf, failureOfError } from './failure.ts'
+import { failureOf, failureOfError, refusal } from './failure.ts'
 import { Health, HealthCheckResponse_ServingStatus as Status } from './generated/grpc/health/v1/health_pb.js'
 import { ServerReflection } from './generated/grpc/reflection/v1/reflection_pb.js'
 import { ServerReflection as ServerReflectionAlpha } from './generated/grpc/reflection/v1alpha/reflection_pb.js'
@@ -32,6 +32,8 @@ export interface GrpcServicesOptions {
 
 /** How often somebody who watches is told of a change, at the latest. */
 const LOOK_EVERY_MS = 500
+/** Of every message but a ModelInfer: names, at most. Some of them need no token. */
+const MAX_QUESTION_BYTES = 4096
 const SERVICES = [GRPCInferenceService, Health, ServerReflection, ServerReflectionAlpha]
 
 export function grpcServices(options: GrpcServicesOptions): ConnectRouter {
@@ -39,9 +41,10 @@ export function grpcServices(options: GrpcServicesOptions): ConnectRouter {
     grpc: true,
     grpcWeb: false,
     connect: false,
-    readMaxBytes: options.maxBodyBytes,
+    readMaxBytes: MAX_QUESTION_BYTES,
     writeMaxBytes: 0xffffffff,
-    acceptCompression: [compressionGzip],
+    // Law: no bytes but those that were counted. A few compressed ones could become millions of objects.
+    acceptCompression: [],
     // Small answers are not worth it, and large ones are numbers.
     compressMinBytes: Number.MAX_SAFE_INTEGER,
   })
@@ -55,6 +58,8 @@ export function grpcServices(options: GrpcServicesOptions): ConnectRouter {
 function addInference(router: ConnectRouter, options: GrpcServicesOptions): void {
   const { modelName, modelVersion, serverVersion, state } = options
   const isOurs = (name: string, version: string) => name === modelName && (version === '' || version === modelVersion)
+  const { method } = GRPCInferenceService
+  const { maxBodyBytes: readMaxBytes } = options
   router.service(GRPCInferenceService, {
     serverLive: () => ({ live: true }),
     serverReady: () => ({ ready: state.isReady }),
@@ -63,7 +68,7 @@ function addInference(router: ConnectRouter, options: GrpcServicesOptions): void
     modelMetadata({ name, version }) {
       if (!isOurs(name, version)) throw unknownModel(options, name, version)
       if (state.model === undefined) {
-        throw new ConnectError('The model is not loaded yet; try again in a moment.', Code.Unavailable)
+        throw refusal('The model is not loaded yet; try again in a moment.', Code.Unavailable)
       }
       const { inputs, outputs } = state.model.contract
       const described = (tensors: typeof inputs) =>
@@ -76,8 +81,8 @@ function addInference(router: ConnectRouter, options: GrpcServicesOptions): void
         outputs: described(outputs),
       }
     },
-    modelInfer: inferring(options, isOurs),
   })
+  router.rpc(method.modelInfer, inferring(options, isOurs), { readMaxBytes })
 }
 
 type IsOurs = (name: string, version: string) => boolean
@@ -118,10 +123,7 @@ function inferring(options: GrpcServicesOptions, isOurs: IsOurs) {
 
 function unknownModel({ modelName, modelVersion }: GrpcServicesOptions, name: string, version: string): ConnectError {
   const asked = `${name.slice(0, 80)}${version === '' ? '' : `, version ${version.slice(0, 80)}`}`
-  return new ConnectError(
-    `There is no model ${asked}; this server has ${modelName}, version ${modelVersion}.`,
-    Code.NotFound,
-  )
+  return refusal(`There is no model ${asked}; this server has ${modelName}, version ${modelVersion}.`, Code.NotFound)
 }
 
 function addHealth(router: ConnectRouter, { state }: GrpcServicesOptions): void {
@@ -129,7 +131,7 @@ function addHealth(router: ConnectRouter, { state }: GrpcServicesOptions): void 
   const status = () => (state.isReady ? Status.SERVING : Status.NOT_SERVING)
   router.service(Health, {
     check({ service }) {
-      if (!known.has(service)) throw new ConnectError(`There is no service ${service.slice(0, 80)}.`, Code.NotFound)
+      if (!known.has(service)) throw refusal(`There is no service ${service.slice(0, 80)}.`, Code.NotFound)
       return { status: status() }
     },
     async *watch({ service }, { signal }) {

@@ -1,0 +1,117 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect as connectTcp } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { Code, createClient } from '@connectrpc/connect'
+import { startTestServer } from '../testing.ts'
+import { Health, HealthCheckResponse_ServingStatus as Status } from './generated/grpc/health/v1/health_pb.js'
+
+import {
+  atEnd,
+  call,
+  callOn,
+  clientOf,
+  closeAll,
+  failure,
+  framed,
+  message,
+  nested,
+  question,
+  serverWith,
+  sessionTo,
+  transportTo,
+  x,
+} from './testing.ts'
+
+afterEach(closeAll)
+
+describe('strangers', () => {
+  test.each<[string, Uint8Array, Record<string, string>, RegExp]>([
+    ['nothing', new Uint8Array(), {}, /^(3|12|13)$/],
+    ['half a frame', framed(message).subarray(0, 9), {}, /^(3|13)$/],
+    ['a length that is a lie', framed(message, 1_000_000_000), {}, /^(3|8|13)$/],
+    ['bytes that are no message', framed(Buffer.alloc(50, 0xff)), {}, /^(3|13)$/],
+    ['two messages', Buffer.concat([framed(message), framed(message)]), {}, /^(3|12|13)$/],
+    ['an unknown compression', framed(message, message.length, 1), { 'grpc-encoding': 'zstd' }, /^12$/],
+    ['a compression that could hide anything', framed(message, message.length, 1), { 'grpc-encoding': 'gzip' }, /^12$/],
+    ['millions of empty fields', framed(Buffer.from('2a00'.repeat(1_500_000), 'hex')), {}, /^3$/],
+    ['millions of elements', framed(nested(Buffer.from('4200'.repeat(1_000_000), 'hex'))), {}, /^3$/],
+    ['an unknown method', framed(message), { ':path': '/inference.GRPCInferenceService/Everything' }, /^12$/],
+    ['another type', framed(message), { 'content-type': 'text/html' }, /^415$/],
+    ['another method of HTTP', framed(message), { ':method': 'PUT' }, /^405$/],
+    ['a deadline that is none', framed(message), { 'grpc-timeout': 'soon' }, /^(3|13)$/],
+    ['headers without end', framed(message), { 'x-long': 'y'.repeat(100_000) }, /^(431|closed with \d+)$/],
+  ])('send %s, and are told so, and the next one is served', async (_title, body, headers, wanted) => {
+    const server = await serverWith('mlp20')
+    expect(await call(server, body, headers)).toMatch(wanted)
+    expect((await clientOf(server).modelInfer(question())).outputs).toHaveLength(1)
+  })
+
+  test('that speak HTTP/1 or nothing at all leave the server as it was', async () => {
+    const server = await serverWith('mlp20', {
+      limits: { maxConnections: 100, headersTimeoutMs: 300, requestTimeoutMs: 500 },
+    })
+    for (const text of ['GET / HTTP/1.1\r\nhost: x\r\n\r\n', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + '\0'.repeat(500)]) {
+      await new Promise<void>((resolve) => {
+        const socket = connectTcp(server.grpcPort ?? 0, '127.0.0.1', () => socket.write(text))
+        socket
+          .on('error', () => undefined)
+          .on('close', () => resolve())
+          .resume()
+      })
+    }
+    expect((await clientOf(server).modelInfer(question())).outputs).toHaveLength(1)
+  })
+
+  test('that never end a message are cut off, and the room that it took is there again', async () => {
+    const options = {
+      maxInflightBodyBytes: 5 * 1024 * 1024,
+      limits: { maxConnections: 100, headersTimeoutMs: 300, requestTimeoutMs: 500 },
+    }
+    const server = await serverWith('mlp20', options)
+    const { stream, status } = callOn(sessionTo(server))
+    stream.write(framed(new Uint8Array(3 * 1024 * 1024), 3_500_000))
+    expect(await status).toMatch(/closed/)
+    const { contents: _contents, ...bare } = x
+    const large = question({
+      inputs: [{ ...bare, shape: [1n, 20n] }],
+      rawInputContents: [new Uint8Array(3 * 1024 * 1024)],
+    })
+    expect((await failure(clientOf(server).modelInfer(large))).code).toBe(Code.InvalidArgument)
+  })
+
+  test('that ask for health at great length get no room for it', async () => {
+    const server = await serverWith('mlp20')
+    const health = createClient(Health, transportTo(server))
+    expect((await failure(health.check({ service: 'x'.repeat(10_000) }))).code).toBe(Code.ResourceExhausted)
+    const cut = await failure(clientOf(server).modelInfer(question({ modelName: `a${'\u{1f600}'.repeat(60)}` })))
+    expect(cut.code).toBe(Code.NotFound)
+  })
+
+  test('that stay silent lose their place, and a refused call that never ends is ended', async () => {
+    const limits = { maxConnections: 100, headersTimeoutMs: 300, requestTimeoutMs: 500 }
+    const server = await startTestServer('mlp20', { grpcPort: 0, limits, drain: { graceMs: 200, limitMs: 20_000 } })
+    const silent = connectTcp(server.grpcPort ?? 0, '127.0.0.1')
+    silent.on('error', () => undefined).resume()
+    await new Promise((resolve) => silent.on('close', resolve))
+    const { status } = callOn(sessionTo(server), { ':path': '/nope' })
+    expect(await status).toBe('12')
+    expect(await server.drain()).toBe(true)
+  })
+
+  test('without a token are told so, but may ask for health', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'penstock-grpc-'))
+    atEnd(() => rmSync(dir, { recursive: true }))
+    const token = 'a-token-that-is-long-enough'
+    writeFileSync(join(dir, 'tokens'), token)
+    const server = await serverWith('mlp20', { tokenFile: join(dir, 'tokens') })
+    const client = clientOf(server)
+    expect((await failure(client.modelInfer(question()))).code).toBe(Code.Unauthenticated)
+    expect((await failure(client.modelMetadata({ name: 'm' }))).code).toBe(Code.Unauthenticated)
+    expect((await client.serverReady({})).ready).toBe(true)
+    expect((await createClient(Health, transportTo(server)).check({})).status).toBe(Status.SERVING)
+    const headers = { authorization: `Bearer ${token}` }
+    expect((await client.modelInfer(question(), { headers })).outputs).toHaveLength(1)
+  })
+})
