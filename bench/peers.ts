@@ -239,7 +239,7 @@ async function startAll(model: string, pythons: ReadonlyMap<Kind, string>) {
       const env = { ...process.env, BENCH_MODEL: modelPath, PYTHONPATH: PEERS, OMP_NUM_THREADS: '1', ...contestant.env }
       const child = spawn(program, args, { cwd: ROOT, stdio: 'ignore', env, detached: true })
       running.push({ contestant, child })
-      await untilAnswering(contestant)
+      await untilAnswering(contestant, child)
     }
   } catch (error) {
     await stop()
@@ -262,13 +262,15 @@ async function ask({ name, port, question: { path, body, headers } }: Contestant
   return response.json()
 }
 
-async function untilAnswering(contestant: Contestant): Promise<void> {
+async function untilAnswering(contestant: Contestant, child: ChildProcess): Promise<void> {
   const deadline = performance.now() + START_SECONDS * 1000
   for (;;) {
     const failure = await ask(contestant).then(
       () => undefined,
       (error: unknown) => error as Error,
     )
+    // Whoever else may hold the port is not the one to be measured.
+    if (child.exitCode !== null) throw new Error(`${contestant.name} ended with code ${child.exitCode}`)
     if (failure === undefined) return
     if (performance.now() > deadline)
       throw new Error(`${contestant.name} did not start in ${START_SECONDS} s: ${failure.message}`)
