@@ -6,6 +6,7 @@ import { objectPath, type KubeObject, type Resource } from '../../operator/kube/
 import {
   CUSTOM_RESOURCE_DEFINITION,
   DEPLOYMENT,
+  LEASE,
   NAMESPACE,
   POD_DISRUPTION_BUDGET,
   resource,
@@ -21,6 +22,7 @@ const RESOURCES: readonly Resource[] = [
   SERVICE_ACCOUNT,
   POD_DISRUPTION_BUDGET,
   SERVICE,
+  LEASE,
   DEPLOYMENT,
   resource(RBAC_API, 'Role', 'roles'),
   resource(RBAC_API, 'RoleBinding', 'rolebindings'),
