@@ -5,7 +5,7 @@ import { Command, Option } from 'commander'
 import { pino } from 'pino'
 import { MONITOR_OPTIONS, monitorSettingsOf, type MonitorFlags } from '../monitor/flags.ts'
 import { wholeNumber } from '../monitor/flag-values.ts'
-import { DEFAULT_LIMITS } from './http/http-server.ts'
+import { DEFAULT_LIMITS } from './http/limits.ts'
 import { THREAD_CHOICES, type ThreadChoice } from './engine/open-model.ts'
 import { startServer, type RunningServer } from './server.ts'
 

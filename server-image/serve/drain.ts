@@ -25,14 +25,24 @@ interface Connection {
 
 const CHECK_EVERY_MS = 100
 
+/** Requests that are answered past the server's own events. */
+export interface OtherRequests {
+  /** When the latest came, by `performance.now()`. */
+  readonly lastArrival: number
+  /** Whether one of this connection has no complete answer yet. */
+  isBusy(socket: Socket): boolean
+}
+
 export class Connections {
   readonly #server: Server
+  readonly #others: OtherRequests | undefined
   readonly #open = new Map<Socket, Connection>()
   /** Of a request that asks for an inference: probes and scrapes go on as long as there is anybody to ask. */
   #lastArrival = -Infinity
 
-  constructor(server: Server) {
+  constructor(server: Server, others?: OtherRequests) {
     this.#server = server
+    this.#others = others
     server.on('connection', (socket) => {
       this.#open.set(socket, { bytesRead: 0, heardAt: performance.now(), pending: 0 })
       socket.once('close', () => this.#open.delete(socket))
@@ -54,7 +64,7 @@ export class Connections {
     for (;;) {
       const now = performance.now()
       this.#closeSilent(now, graceMs)
-      const nobodyCame = now - Math.max(startedAt, this.#lastArrival) >= graceMs
+      const nobodyCame = now - Math.max(startedAt, this.#lastArrival, this.#others?.lastArrival ?? 0) >= graceMs
       if ((nobodyCame && this.#open.size === 0) || now - startedAt >= limitMs) return this.close()
       await new Promise((resolve) => setTimeout(resolve, CHECK_EVERY_MS))
     }
@@ -64,16 +74,20 @@ export class Connections {
   close(): boolean {
     this.#server.close()
     let lostNone = true
-    for (const [socket, { pending }] of this.#open) {
-      lostNone &&= pending === 0
+    for (const [socket, connection] of this.#open) {
+      lostNone &&= !this.#isBusy(socket, connection)
       socket.destroy()
     }
     return lostNone
   }
 
+  #isBusy(socket: Socket, { pending }: Connection): boolean {
+    return pending > 0 || this.#others?.isBusy(socket) === true
+  }
+
   #closeSilent(now: number, graceMs: number): void {
     for (const [socket, connection] of this.#open) {
-      if (socket.bytesRead !== connection.bytesRead || connection.pending > 0) {
+      if (socket.bytesRead !== connection.bytesRead || this.#isBusy(socket, connection)) {
         connection.bytesRead = socket.bytesRead
         connection.heardAt = now
       } else if (now - connection.heardAt >= graceMs) socket.destroySoon()

@@ -13,6 +13,7 @@ import { grpcServices } from './grpc/services.ts'
 import { createApp } from './http/app.ts'
 import { BodyBudget } from './http/body-budget.ts'
 import { Exchanges } from './http/exchanges.ts'
+import { DirectFront } from './http/direct/direct-front.ts'
 import { createHttpServer } from './http/http-server.ts'
 import { createListener } from './http/listener.ts'
 import { InferenceService } from './inference-service.ts'
@@ -49,8 +50,8 @@ export interface Ports {
 export async function openPorts(parts: PortsOptions): Promise<Ports> {
   const { log, host, port, grpcPort } = parts.options
   const common = commonOf(parts)
-  const server = httpServerOf(parts, common)
-  const connections = new Connections(server)
+  const { server, front } = httpServerOf(parts, common)
+  const connections = new Connections(server, front)
   const closed = new Promise<void>((resolve) => server.once('close', resolve))
   const http = (await listen(server, { host, port })).port
   if (grpcPort === undefined) {
@@ -116,7 +117,7 @@ function grpcServerOf(
   })
 }
 
-function httpServerOf(parts: PortsOptions, common: Common): Server {
+function httpServerOf(parts: PortsOptions, common: Common): { readonly server: Server; readonly front: DirectFront } {
   const { options, instance, state, metrics, monitor, traffic, tokens } = parts
   const { service, bodies, isClosing, onInternalError } = common
   const exchanges = new Exchanges(isClosing)
@@ -139,8 +140,9 @@ function httpServerOf(parts: PortsOptions, common: Common): Server {
       passOn: (request) => traffic.passOn(request),
     }),
   ]
+  const routesByPath = new Map([...routes].map(([path, { route }]) => [path, route]))
   const listener = createListener({
-    routes: new Map([...routes].map(([path, { route }]) => [path, route])),
+    routes: routesByPath,
     service,
     rest: createApp({
       pages,
@@ -153,7 +155,21 @@ function httpServerOf(parts: PortsOptions, common: Common): Server {
     onInternalError,
   })
   const guard = tokens === undefined ? undefined : tokenGuard(tokens)
-  return createHttpServer({ listener, exchanges, bodies, limits: options.limits, guard })
+  const server = createHttpServer({ listener, exchanges, bodies, limits: options.limits, guard })
+  const front = new DirectFront(server, {
+    routeOf(head) {
+      const route = routesByPath.get(head.target)
+      const isWelcome =
+        head.bodyBytes <= bodies.maxBytes && guard?.({ url: head.target, headers: head.headers }) === undefined
+      return isWelcome ? route : undefined
+    },
+    answer: (route, request) => service.answer(route, request),
+    budget: bodies.budget,
+    isClosing,
+    onInternalError,
+    firstRequestMs: options.limits.headersTimeoutMs,
+  })
+  return { server, front }
 }
 
 async function listen(server: Server, { host, port }: Pick<ServerOptions, 'host' | 'port'>): Promise<AddressInfo> {

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { DEFAULT_MONITORING } from '../monitor/settings.ts'
-import { DEFAULT_LIMITS } from './http/http-server.ts'
+import { DEFAULT_LIMITS } from './http/limits.ts'
 import { startServer, type RunningServer, type ServerOptions } from './server.ts'
 
 export interface TestServer extends RunningServer {

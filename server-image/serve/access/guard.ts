@@ -20,7 +20,7 @@ export const OPEN_PATHS: ReadonlySet<string> = new Set([
 ])
 
 /** Says why a request is refused before anything of it is looked at; undefined when it is welcome. */
-export type Guard = (request: IncomingMessage) => ApiError | undefined
+export type Guard = (request: Pick<IncomingMessage, 'url' | 'headers'>) => ApiError | undefined
 
 export function tokenGuard(tokens: Tokens): Guard {
   return ({ url = '/', headers: { authorization } }) => {

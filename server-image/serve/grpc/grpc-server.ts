@@ -20,7 +20,7 @@ import type { DrainTiming } from '../drain.ts'
 import { refusal } from './failure.ts'
 import { tooManyFields } from './message-size.ts'
 import type { BodyBudget } from '../http/body-budget.ts'
-import { MAX_HEADER_BYTES, type HttpLimits } from '../http/http-server.ts'
+import { MAX_HEADER_BYTES, type HttpLimits } from '../http/limits.ts'
 
 export interface GrpcServerOptions {
   readonly services: ConnectRouter

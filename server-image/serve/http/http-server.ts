@@ -6,21 +6,10 @@ import { errorHeaders } from '../answer.ts'
 import { ApiError, errorBody, errorBodyAt } from '../api-error.ts'
 import { refusalOf, type BodyLimits } from './body.ts'
 import type { Exchange, Exchanges } from './exchanges.ts'
+import { KEEP_ALIVE_MS, MAX_HEADER_BYTES, type HttpLimits } from './limits.ts'
 import { send, sendEarly, type Sendable } from './send.ts'
 import { canonicalTarget } from './target.ts'
 
-export interface HttpLimits {
-  readonly maxConnections: number
-  readonly headersTimeoutMs: number
-  readonly requestTimeoutMs: number
-}
-
-export const DEFAULT_LIMITS: HttpLimits = { maxConnections: 4096, headersTimeoutMs: 10_000, requestTimeoutMs: 30_000 }
-
-/** Of a request's line and headers. */
-export const MAX_HEADER_BYTES = 16 * 1024
-/** Longer than the idle time of common load balancers (60 s), so that they close first and never meet a closing connection. */
-const KEEP_ALIVE_MS = 75_000
 const MAX_CHECK_INTERVAL_MS = 1_000
 
 export interface HttpServerOptions {

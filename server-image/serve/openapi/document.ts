@@ -2,7 +2,7 @@
  * The OpenAPI 3.1 document of one loaded model: its own features, tensors and classes, examples that it was seen to answer, every error,
  * and the limits of this server.
  */
-import { MAX_HEADER_BYTES } from '../http/http-server.ts'
+import { MAX_HEADER_BYTES } from '../http/limits.ts'
 import { MAX_DEPTH } from '../json/json-body.ts'
 import type { Described } from './described.ts'
 import { ERROR_SCHEMAS, errorComponents } from './errors.ts'

@@ -5,7 +5,7 @@ import { DURATION_HEADER, RELAYED_HEADER, REVISION_HEADER } from '../../../proto
 import type { PlanPeer } from '../../../protocol/plan.ts'
 import type { Answer } from '../answer.ts'
 import type { InferenceRequest } from '../inference.ts'
-import { MAX_HEADER_BYTES } from '../http/http-server.ts'
+import { MAX_HEADER_BYTES } from '../http/limits.ts'
 import { headerBytes, sentOn } from './forwarding.ts'
 
 export interface PeerAnswer extends Answer {
