@@ -55,7 +55,7 @@ export function takeFeedback(
       `labels must have one label for each of the ${predictions.length} rows of that answer, got ${labels.length}.`,
     )
   }
-  if (kept !== undefined) kept.isLabelled = true
+  if (kept !== undefined) monitor.answers.markLabelled(id)
   predictions.forEach((prediction, index) => {
     const label = labels[index] as Label
     monitor.label(label, prediction)

@@ -11,6 +11,22 @@ function rows(count: number): Prediction[] {
   return Array.from({ length: count }, (_, row) => ({ prediction: row, probability: null }))
 }
 
+const probability = fc.double({ min: 0, max: 1, noNaN: true })
+const predictions: fc.Arbitrary<Prediction[]> = fc
+  .record({ classes: fc.option(fc.integer({ min: 1, max: 5 }), { nil: undefined }), text: fc.boolean() })
+  .chain(({ classes, text }) =>
+    fc.array(
+      fc.record({
+        prediction: text ? fc.string() : fc.double({ noNaN: true }),
+        probability: classes === undefined ? fc.constant(null) : probability,
+        ...(classes !== undefined && {
+          probabilities: fc.array(probability, { minLength: classes, maxLength: classes }),
+        }),
+      }),
+      { minLength: 1, maxLength: 4 },
+    ),
+  )
+
 describe('recent answers', () => {
   test('are found by the ids that they were given, until newer ones take their place', () => {
     const recent = answers()
@@ -44,7 +60,34 @@ describe('recent answers', () => {
     expect([otherPod, otherRevision].map((id) => answers().find(id))).toEqual([undefined, undefined])
   })
 
-  test('never hold more than they may, whatever ends in which order; the newest is always there', () => {
+  test('are found as they were given, among others', () => {
+    fc.assert(
+      fc.property(fc.array(predictions, { minLength: 1, maxLength: 40 }), (given) => {
+        const recent = answers({ maxNumbers: 64 })
+        const kept = given.map((each) => {
+          const id = recent.newId()
+          recent.keep(id, each)
+          return { id, each }
+        })
+        const found = kept.filter(({ id }) => recent.find(id.text) !== undefined)
+        expect(found).toContain(kept.at(-1))
+        for (const { id, each } of found) expect(recent.find(id.text)).toEqual({ predictions: each, isLabelled: false })
+      }),
+    )
+  })
+
+  test('remember that labels came for one, until another has its place', () => {
+    const recent = answers()
+    for (let index = 0; index < 20; index += 1) {
+      const id = recent.newId()
+      recent.keep(id, rows(2))
+      expect(recent.find(id.text)?.isLabelled).toBe(false)
+      recent.markLabelled(id.text)
+      expect(recent.find(id.text)?.isLabelled).toBe(true)
+    }
+  })
+
+  test('never hold more than they may, whatever ends in which order; the latest is always there', () => {
     fc.assert(
       fc.property(
         fc.array(fc.record({ size: fc.integer({ min: 1, max: 40 }), late: fc.nat(12), own: fc.boolean() }), {
@@ -52,20 +95,28 @@ describe('recent answers', () => {
           maxLength: 60,
         }),
         (requests) => {
-          const recent = answers({ maxNumbers: 60 })
+          const recent = answers({ maxNumbers: 80 })
           const started = requests.map(({ size, late, own }, index) => ({
             id: recent.newId(own ? undefined : `client-${index}`),
             size,
             endsAt: index + late,
           }))
           const inOrder = [...started].sort((left, right) => left.endsAt - right.endsAt)
-          for (const { id, size } of inOrder) recent.keep(id, rows(size))
+          for (const { id, size } of inOrder) {
+            recent.keep(id, rows(size))
+            // Not one that took so long that its place belongs to a newer one.
+            const newer = inOrder
+              .slice(
+                0,
+                inOrder.findIndex((each) => each.id === id),
+              )
+              .map((each) => each.id.sequence)
+            if (Math.max(-1, ...newer) - id.sequence < 8) expect(recent.find(id.text)).toBeDefined()
+          }
           const held = started.filter(({ id }) => recent.find(id.text) !== undefined)
           expect(held.length).toBeLessThanOrEqual(8)
-          expect(held.reduce((sum, { size }) => sum + size, 0)).toBeLessThanOrEqual(60)
+          expect(held.reduce((sum, { size }) => sum + 2 * size, 0)).toBeLessThanOrEqual(80)
           for (const { id, size } of held) expect(recent.find(id.text)?.predictions).toHaveLength(size)
-          const newest = started.at(-1)
-          expect(recent.find(newest?.id.text ?? '')).toBeDefined()
         },
       ),
     )

@@ -1,8 +1,10 @@
 /**
- * The ids that answers carry, and what was answered under each: bounded in answers and in numbers, the oldest forgotten first.
+ * The ids that answers carry, and what was answered under each: bounded in answers and in numbers, those that were given first
+ * forgotten first.
  *
- * An id of our own tells where its answer lies, so nothing is hashed on the way of a request; only ids that clients chose are looked
- * up in a map.
+ * An id of our own tells where its answer lies, so nothing is hashed on the way of a request; only ids that clients chose are looked up
+ * in a map. What was answered lies in arrays of numbers that are made once: an object for each answer would outlive many collections of
+ * garbage, and cost each of them a copy.
  */
 import { createHash } from 'node:crypto'
 import type { Prediction } from '../model/rows.ts'
@@ -16,10 +18,9 @@ export interface AnswerId {
 }
 
 export interface KeptAnswer {
-  readonly id: AnswerId
   readonly predictions: readonly Prediction[]
   /** Labels came for it: each answer counts once. */
-  isLabelled: boolean
+  readonly isLabelled: boolean
 }
 
 export interface RecentAnswersOptions {
@@ -27,28 +28,53 @@ export interface RecentAnswersOptions {
   /** Random, of this process; letters and digits. */
   readonly instance: string
   readonly maxAnswers: number
-  /** Rows and probabilities in all answers together. */
+  /** Numbers in all answers together: each row has its prediction, its probability, and those of all classes. */
   readonly maxNumbers: number
 }
 
 /** What a client may call its request: what proxies and tracing tools make. */
 const CLIENT_ID = /^[\w.:/+=@-]{1,128}$/
 
+/** Numbers of a row before the probabilities of its classes: prediction, probability. NaN stands for none. */
+const ROW_HEAD = 2
+const NOBODY = -1
+
 export class RecentAnswers {
-  readonly #maxNumbers: number
   readonly #prefix: string
   readonly #revisionTag: string
-  readonly #ring: (KeptAnswer | undefined)[]
+  readonly #maxAnswers: number
   readonly #byClientId = new Map<string, number>()
+  /** A ring of numbers; each answer's lie together. */
+  readonly #numbers: Float64Array
+  /** Predictions that are text, at their places in `#numbers`; only a model that answers with text has them. */
+  #labels: (string | undefined)[] | undefined
+  // Of each answer, by its place: how many were kept before it, modulo the places.
+  readonly #sequences: Float64Array
+  readonly #starts: Int32Array
+  readonly #rows: Int32Array
+  readonly #widths: Int32Array
+  readonly #isLabelled: Uint8Array
+  readonly #clientIds: (string | undefined)[]
+  /** Places of our own ids, by their sequence modulo the places. */
+  readonly #places: Int32Array
   #next = 0
-  #oldest = 0
-  #numbers = 0
+  #newest = NOBODY
+  #kept = 0
+  #forgotten = 0
+  #writeAt = 0
 
   constructor({ revision, instance, maxAnswers, maxNumbers }: RecentAnswersOptions) {
-    this.#maxNumbers = maxNumbers
     this.#revisionTag = `${createHash('sha256').update(revision).digest('hex').slice(0, 8)}-`
     this.#prefix = `${this.#revisionTag}${instance}-`
-    this.#ring = new Array<KeptAnswer | undefined>(maxAnswers).fill(undefined)
+    this.#maxAnswers = maxAnswers
+    this.#numbers = new Float64Array(maxNumbers)
+    this.#sequences = new Float64Array(maxAnswers).fill(NOBODY)
+    this.#starts = new Int32Array(maxAnswers)
+    this.#rows = new Int32Array(maxAnswers)
+    this.#widths = new Int32Array(maxAnswers)
+    this.#isLabelled = new Uint8Array(maxAnswers)
+    this.#clientIds = new Array<string | undefined>(maxAnswers).fill(undefined)
+    this.#places = new Int32Array(maxAnswers)
   }
 
   /** @param wished what the client calls its request, if it does; taken if it looks like an id */
@@ -59,24 +85,45 @@ export class RecentAnswers {
     return { sequence, text: isTaken ? wished : this.#prefix + sequence.toString(36) }
   }
 
-  keep(id: AnswerId, predictions: readonly Prediction[]): void {
-    const { sequence, text } = id
-    const size = numbersIn(predictions)
-    const tooOld = Math.max(this.#oldest, sequence - this.#ring.length + 1)
-    if (sequence < this.#oldest || size > this.#maxNumbers) return
-    while (this.#oldest < tooOld) this.#forgetOldest()
-    while (this.#numbers + size > this.#maxNumbers && this.#oldest < sequence) this.#forgetOldest()
-    // A straggler gives way to answers that are newer than it.
-    if (this.#numbers + size > this.#maxNumbers) return
-    this.#ring[sequence % this.#ring.length] = { id, predictions, isLabelled: false }
-    this.#numbers += size
-    if (!text.startsWith(this.#prefix)) this.#byClientId.set(text, sequence)
+  /** @param predictions all with as many probabilities */
+  keep({ sequence, text }: AnswerId, predictions: readonly Prediction[]): void {
+    const width = ROW_HEAD + (predictions[0]?.probabilities?.length ?? 0)
+    const size = predictions.length * width
+    // Its place belongs to a newer one.
+    if (size > this.#numbers.length || sequence <= this.#newest - this.#maxAnswers) return
+    const start = this.#roomFor(size)
+    const place = this.#kept % this.#maxAnswers
+    this.#kept += 1
+    this.#newest = Math.max(this.#newest, sequence)
+    this.#sequences[place] = sequence
+    this.#starts[place] = start
+    this.#rows[place] = predictions.length
+    this.#widths[place] = width
+    this.#isLabelled[place] = 0
+    this.#writeAt = start + size
+    for (let row = 0; row < predictions.length; row += 1)
+      this.#write(predictions[row] as Prediction, start + row * width)
+    this.#places[sequence % this.#maxAnswers] = place
+    if (text.startsWith(this.#prefix)) return
+    this.#clientIds[place] = text
+    this.#byClientId.set(text, place)
   }
 
   find(text: string): KeptAnswer | undefined {
-    const sequence = this.#byClientId.get(text) ?? this.#ownSequence(text)
-    const kept = sequence === undefined ? undefined : this.#ring[sequence % this.#ring.length]
-    return kept?.id.text === text ? kept : undefined
+    const place = this.#placeOf(text)
+    if (place === undefined) return undefined
+    const width = this.#widths[place] ?? ROW_HEAD
+    const start = this.#starts[place] ?? 0
+    return {
+      predictions: Array.from({ length: this.#rows[place] ?? 0 }, (_, row) => this.#read(start + row * width, width)),
+      isLabelled: this.#isLabelled[place] === 1,
+    }
+  }
+
+  /** Labels came for the answer of this id, if it is kept. */
+  markLabelled(text: string): void {
+    const place = this.#placeOf(text)
+    if (place !== undefined) this.#isLabelled[place] = 1
   }
 
   /** Whether another process of this revision gave that id, or this one did and forgot. */
@@ -84,23 +131,56 @@ export class RecentAnswers {
     return text.startsWith(this.#revisionTag)
   }
 
-  #ownSequence(text: string): number | undefined {
-    if (!text.startsWith(this.#prefix)) return undefined
+  #placeOf(text: string): number | undefined {
+    if (!text.startsWith(this.#prefix)) return this.#byClientId.get(text)
     const sequence = Number.parseInt(text.slice(this.#prefix.length), 36)
-    return Number.isSafeInteger(sequence) ? sequence : undefined
+    if (!(sequence >= 0 && text === this.#prefix + sequence.toString(36))) return undefined
+    const place = this.#places[sequence % this.#maxAnswers]
+    return place !== undefined && this.#sequences[place] === sequence ? place : undefined
   }
 
-  #forgetOldest(): void {
-    const place = this.#oldest % this.#ring.length
-    const kept = this.#ring[place]
-    this.#oldest += 1
-    if (kept === undefined || kept.id.sequence !== this.#oldest - 1) return
-    this.#ring[place] = undefined
-    this.#numbers -= numbersIn(kept.predictions)
-    if (this.#byClientId.get(kept.id.text) === kept.id.sequence) this.#byClientId.delete(kept.id.text)
+  /** Where so many numbers may be written, when what was there is forgotten. */
+  #roomFor(size: number): number {
+    const isAround = this.#writeAt + size > this.#numbers.length
+    const start = isAround ? 0 : this.#writeAt
+    while (this.#forgotten < this.#kept) {
+      const oldest = this.#forgotten % this.#maxAnswers
+      const from = this.#starts[oldest] ?? 0
+      const to = from + (this.#rows[oldest] ?? 0) * (this.#widths[oldest] ?? 0)
+      const isInTheWay = (isAround && from >= this.#writeAt) || (from < start + size && to > start)
+      if (!isInTheWay && this.#kept - this.#forgotten < this.#maxAnswers) break
+      this.#forget(oldest)
+    }
+    return start
   }
-}
 
-function numbersIn(predictions: readonly Prediction[]): number {
-  return predictions.reduce((sum, { probabilities }) => sum + 1 + (probabilities?.length ?? 0), 0)
+  #forget(place: number): void {
+    this.#forgotten += 1
+    this.#sequences[place] = NOBODY
+    const clientId = this.#clientIds[place]
+    if (clientId === undefined) return
+    this.#clientIds[place] = undefined
+    if (this.#byClientId.get(clientId) === place) this.#byClientId.delete(clientId)
+  }
+
+  #write({ prediction, probability, probabilities }: Prediction, at: number): void {
+    const isText = typeof prediction === 'string'
+    this.#numbers[at] = isText ? NaN : prediction
+    if (isText) {
+      this.#labels ??= new Array<string | undefined>(this.#numbers.length)
+      this.#labels[at] = prediction
+    }
+    this.#numbers[at + 1] = probability ?? NaN
+    if (probabilities === undefined) return
+    for (let index = 0; index < probabilities.length; index += 1)
+      this.#numbers[at + ROW_HEAD + index] = probabilities[index] ?? NaN
+  }
+
+  #read(at: number, width: number): Prediction {
+    const [value = NaN, probability = NaN] = this.#numbers.subarray(at, at + ROW_HEAD)
+    const prediction = Number.isNaN(value) ? (this.#labels?.[at] ?? NaN) : value
+    const row = { prediction, probability: Number.isNaN(probability) ? null : probability }
+    if (width === ROW_HEAD) return row
+    return { ...row, probabilities: Array.from(this.#numbers.subarray(at + ROW_HEAD, at + width)) }
+  }
 }
