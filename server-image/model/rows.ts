@@ -73,28 +73,43 @@ export function predictionsOf(signature: TabularSignature, outputs: Tensors, row
   const answers = signature.prediction === undefined ? undefined : outputs[signature.prediction.output]
   if (answers !== undefined && answers.data.length !== rowCount)
     throw wrongCount(signature.prediction?.output, answers, rowCount)
-  const probabilities = probabilityRows(signature, outputs, rowCount)
-  return Array.from({ length: rowCount }, (_, row) => {
-    const perClass = probabilities?.(row)
+  const probabilities = probabilitiesIn(signature, outputs, rowCount)
+  const predictions: Prediction[] = []
+  for (let row = 0; row < rowCount; row += 1) {
+    const perClass = probabilities === undefined ? undefined : rowOf(probabilities, row)
     const best = perClass === undefined ? -1 : indexOfMaximum(perClass)
     const prediction = answers === undefined ? labelOf(signature, best) : scalar(answers.data[row])
-    if (perClass === undefined) return { prediction, probability: null }
-    const predicted = signature.classLabels?.indexOf(prediction) ?? -1
-    return { prediction, probability: perClass[predicted === -1 ? best : predicted] ?? null, probabilities: perClass }
-  })
+    if (perClass === undefined) predictions.push({ prediction, probability: null })
+    else {
+      const predicted = signature.classLabels?.indexOf(prediction) ?? -1
+      const probability = perClass[predicted === -1 ? best : predicted] ?? null
+      predictions.push({ prediction, probability, probabilities: perClass })
+    }
+  }
+  return predictions
 }
 
-type ProbabilityRows = (row: number) => readonly number[]
+interface Probabilities {
+  readonly data: Float32Array | Float64Array
+  /** Numbers of a row; a single one is the probability of the second of two classes. */
+  readonly width: number
+}
 
-function probabilityRows(signature: TabularSignature, outputs: Tensors, rowCount: number): ProbabilityRows | undefined {
+function probabilitiesIn(signature: TabularSignature, outputs: Tensors, rowCount: number): Probabilities | undefined {
   const { probability } = signature
   const tensor = probability === undefined ? undefined : outputs[probability.output]
   if (probability === undefined || tensor === undefined) return undefined
   const data = tensor.data as Float32Array | Float64Array
   const width = data.length / rowCount
   if (!Number.isInteger(width) || width === 0) throw wrongCount(probability.output, tensor, rowCount)
-  if (width === 1) return (row) => [1 - (data[row] ?? 0), data[row] ?? 0]
-  return (row) => Array.from(data.subarray(row * width, (row + 1) * width))
+  return { data, width }
+}
+
+function rowOf({ data, width }: Probabilities, row: number): number[] {
+  if (width === 1) return [1 - (data[row] ?? 0), data[row] ?? 0]
+  const perClass: number[] = []
+  for (let at = row * width; at < (row + 1) * width; at += 1) perClass.push(data[at] ?? 0)
+  return perClass
 }
 
 function labelOf({ classLabels }: TabularSignature, index: number): number | string {

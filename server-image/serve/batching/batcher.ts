@@ -70,8 +70,9 @@ export class Batcher<Work, Result> {
     const rows = this.#options.rowsOf(work)
     if (this.#queuedRows > 0 && this.#queuedRows + rows > this.#options.maxQueuedRows)
       return Promise.reject(overloaded())
-    const until = performance.now() + wantedMs
-    const waitsUntil = Math.min(until, performance.now() + this.#options.deadlineMs)
+    const now = performance.now()
+    const until = now + wantedMs
+    const waitsUntil = Math.min(until, now + this.#options.deadlineMs)
     return new Promise((resolve, reject) => {
       this.#queue.push({ work, rows, wantedMs, until, waitsUntil, resolve, reject })
       this.#queuedRows += rows
@@ -175,7 +176,7 @@ export class Batcher<Work, Result> {
   async #compute(batch: readonly Job<Work, Result>[]): Promise<void> {
     try {
       const results = await this.#options.compute(batch.map((job) => job.work))
-      batch.forEach((job, index) => job.resolve(results[index] as Result))
+      for (let index = 0; index < batch.length; index += 1) batch[index]?.resolve(results[index] as Result)
     } catch (error) {
       if (batch.length === 1) batch[0]?.reject(modelFailed(error))
       // Law: one request's row must not fail another's. Which one it was shows when each runs alone.

@@ -51,8 +51,11 @@ export class DirectConnection {
   #behind: Buffer = NOTHING
   #isAnswering = false
   #hasEnded = false
-  #hasAsked = false
-  #heardAt = performance.now()
+  #asked = 0
+  #askedBefore = 0
+  #quietSince = performance.now()
+  #latestText = ''
+  #latestHead: RequestHead | undefined
 
   constructor(socket: Socket, options: DirectOptions) {
     this.#socket = socket
@@ -71,12 +74,19 @@ export class DirectConnection {
 
   /** True when a whole request was read. */
   get hasAsked(): boolean {
-    return this.#hasAsked
+    return this.#asked > 0
   }
 
-  /** When something was last read, or answered, by `performance.now()`. */
-  get heardAt(): number {
-    return this.#heardAt
+  /**
+   * For how long nothing was asked, in milliseconds, as far as was seen by earlier calls: so that a request need not look at the clock.
+   * @param now of `performance.now()`
+   */
+  quietMs(now: number): number {
+    if (this.#isAnswering || this.#asked !== this.#askedBefore) {
+      this.#askedBefore = this.#asked
+      this.#quietSince = now
+    }
+    return now - this.#quietSince
   }
 
   /** Lets node:http have the connection. Not while it is being answered. */
@@ -89,7 +99,6 @@ export class DirectConnection {
       this.#socket.pause()
       this.#behind = this.#behind.length === 0 ? chunk : Buffer.concat([this.#behind, chunk])
     } else {
-      this.#heardAt = performance.now()
       if (this.#arriving === undefined) this.#begin(chunk)
       else this.#goOn(chunk, this.#arriving)
     }
@@ -107,7 +116,10 @@ export class DirectConnection {
 
   #begin(chunk: Buffer): void {
     const headEnd = chunk.indexOf(END_OF_HEAD, 0, 'latin1')
-    const head = headEnd === -1 || headEnd > MAX_HEADER_BYTES ? undefined : readHead(chunk.toString('latin1', 0, headEnd + 2))
+    const head =
+      headEnd === -1 || headEnd > MAX_HEADER_BYTES
+        ? undefined
+        : this.#readHead(chunk.toString('latin1', 0, headEnd + 2))
     const route = head === undefined ? undefined : this.#options.routeOf(head)
     if (head === undefined || route === undefined) return this.#handOver(chunk)
     const bodyStart = headEnd + END_OF_HEAD.length
@@ -115,7 +127,16 @@ export class DirectConnection {
     if (chunk.length > size || size > MAX_REQUEST_BYTES) return this.#handOver(chunk)
     if (!this.#options.budget.take(chunk.length - bodyStart)) return this.#handOver(chunk)
     if (chunk.length === size) this.#answer(route, head, chunk.subarray(bodyStart))
-    else this.#arriving = { head, route, bodyStart, startedAt: this.#heardAt, pieces: [chunk], bytes: chunk.length }
+    else this.#arriving = { head, route, bodyStart, startedAt: performance.now(), pieces: [chunk], bytes: chunk.length }
+  }
+
+  /** A client's requests mostly have the same head. */
+  #readHead(text: string): RequestHead | undefined {
+    if (text !== this.#latestText) {
+      this.#latestHead = readHead(text)
+      this.#latestText = text
+    }
+    return this.#latestHead
   }
 
   #goOn(chunk: Buffer, arriving: Arriving): void {
@@ -143,8 +164,8 @@ export class DirectConnection {
 
   #answer(route: InferenceRoute, { target, headers, rawHeaders }: RequestHead, body: Buffer): void {
     this.#isAnswering = true
-    this.#hasAsked = true
-    const request = { url: target, headers, rawHeaders, body, receivedAt: this.#heardAt }
+    this.#asked += 1
+    const request = { url: target, headers, rawHeaders, body, receivedAt: performance.now() }
     this.#options.answer(route, request).then(
       (answer) => {
         this.#options.budget.giveBack(body.length)
@@ -171,7 +192,6 @@ export class DirectConnection {
 
   #next(): void {
     this.#isAnswering = false
-    this.#heardAt = performance.now()
     if (this.#behind.length > 0) {
       const behind = this.#behind
       this.#behind = NOTHING

@@ -65,12 +65,11 @@ export class DirectFront {
   #sweep(): void {
     const now = performance.now()
     for (const [socket, connection] of this.#connections) {
-      if (connection.isAnswering) continue
-      const { arrivingSince, heardAt } = connection
+      const { arrivingSince, hasAsked } = connection
+      const quietMs = connection.quietMs(now)
       if (arrivingSince !== undefined) {
         if (now - arrivingSince > ARRIVAL_MS) connection.handOver()
-      } else if (now - heardAt > (connection.hasAsked ? KEEP_ALIVE_MS : this.#options.firstRequestMs))
-        socket.destroySoon()
+      } else if (quietMs > (hasAsked ? KEEP_ALIVE_MS : this.#options.firstRequestMs)) socket.destroySoon()
     }
   }
 }
