@@ -44,23 +44,47 @@ interface ElementType {
   readonly onnx: number
   /** The type's name in ONNX Runtime's JavaScript API. */
   readonly runtime: string
+  /** Of an element. */
+  readonly bytes: number
   readonly create: (length: number) => TensorData
+  /** Absent for strings. */
+  readonly view?: (memory: ArrayBuffer, offset: number, length: number) => TensorData
+}
+
+function numbers(
+  datatype: Datatype,
+  onnx: number,
+  runtime: string,
+  Numbers: {
+    readonly BYTES_PER_ELEMENT: number
+    new (memory: ArrayBuffer, offset: number, length: number): TensorData
+    new (length: number): TensorData
+  },
+): ElementType {
+  return {
+    datatype,
+    onnx,
+    runtime,
+    bytes: Numbers.BYTES_PER_ELEMENT,
+    create: (length) => new Numbers(length),
+    view: (memory, offset, length) => new Numbers(memory, offset, length),
+  }
 }
 
 const ELEMENT_TYPES: readonly ElementType[] = [
-  { datatype: 'FP32', onnx: 1, runtime: 'float32', create: (length) => new Float32Array(length) },
-  { datatype: 'UINT8', onnx: 2, runtime: 'uint8', create: (length) => new Uint8Array(length) },
-  { datatype: 'INT8', onnx: 3, runtime: 'int8', create: (length) => new Int8Array(length) },
-  { datatype: 'UINT16', onnx: 4, runtime: 'uint16', create: (length) => new Uint16Array(length) },
-  { datatype: 'INT16', onnx: 5, runtime: 'int16', create: (length) => new Int16Array(length) },
-  { datatype: 'INT32', onnx: 6, runtime: 'int32', create: (length) => new Int32Array(length) },
-  { datatype: 'INT64', onnx: 7, runtime: 'int64', create: (length) => new BigInt64Array(length) },
-  { datatype: 'BYTES', onnx: 8, runtime: 'string', create: (length) => new Array<string>(length).fill('') },
-  { datatype: 'BOOL', onnx: 9, runtime: 'bool', create: (length) => new Uint8Array(length) },
-  { datatype: 'FP16', onnx: 10, runtime: 'float16', create: (length) => new Float16Array(length) },
-  { datatype: 'FP64', onnx: 11, runtime: 'float64', create: (length) => new Float64Array(length) },
-  { datatype: 'UINT32', onnx: 12, runtime: 'uint32', create: (length) => new Uint32Array(length) },
-  { datatype: 'UINT64', onnx: 13, runtime: 'uint64', create: (length) => new BigUint64Array(length) },
+  numbers('FP32', 1, 'float32', Float32Array),
+  numbers('UINT8', 2, 'uint8', Uint8Array),
+  numbers('INT8', 3, 'int8', Int8Array),
+  numbers('UINT16', 4, 'uint16', Uint16Array),
+  numbers('INT16', 5, 'int16', Int16Array),
+  numbers('INT32', 6, 'int32', Int32Array),
+  numbers('INT64', 7, 'int64', BigInt64Array),
+  { datatype: 'BYTES', onnx: 8, runtime: 'string', bytes: 0, create: (length) => new Array<string>(length).fill('') },
+  numbers('BOOL', 9, 'bool', Uint8Array),
+  numbers('FP16', 10, 'float16', Float16Array),
+  numbers('FP64', 11, 'float64', Float64Array),
+  numbers('UINT32', 12, 'uint32', Uint32Array),
+  numbers('UINT64', 13, 'uint64', BigUint64Array),
 ]
 
 const byDatatype = new Map(ELEMENT_TYPES.map((type) => [type.datatype, type]))
@@ -80,9 +104,28 @@ export function runtimeTypeOf(datatype: Datatype): string {
   return elementType(datatype).runtime
 }
 
+/** Of one element; 0 for BYTES, whose elements differ. */
+export function bytesOfElement(datatype: Datatype): number {
+  return elementType(datatype).bytes
+}
+
 /** A zeroed array (empty strings for BYTES) of the class that the datatype needs. */
 export function emptyData(datatype: Datatype, length: number): TensorData {
   return elementType(datatype).create(length)
+}
+
+/** Below this an array takes longer to make than to fill. */
+const SHARED_BYTES = 2048
+
+/**
+ * Like `emptyData`, for one that writes every element: small arrays are parts of memory that others have parts of as well, and may hold
+ * anything before.
+ */
+export function unwrittenData(datatype: Datatype, length: number): TensorData {
+  const { create, view, bytes } = elementType(datatype)
+  if (view === undefined || length * bytes > SHARED_BYTES) return create(length)
+  const room = Buffer.allocUnsafe(length * bytes)
+  return room.byteOffset % bytes === 0 ? view(room.buffer, room.byteOffset, length) : create(length)
 }
 
 export function elementCount(shape: readonly number[]): number {

@@ -69,6 +69,7 @@ export function serveModel(
     compute: async (requests) => (await rowModel?.predict(requests)) ?? [],
     onBatch,
   })
+  const predicting = signature.kind === 'tabular' ? outputsOf(signature) : []
   const answered: ModelObserver['onAnswer'] = (id, rowAt, predictions) => {
     if (countClasses) for (const { prediction } of predictions) onClass(prediction)
     onAnswer(id, rowAt, predictions)
@@ -85,7 +86,9 @@ export function serveModel(
     async infer(job, id, timeoutMs) {
       const outputs = await tensors.submit(job, timeoutMs)
       if (signature.kind === 'tabular') {
-        const predictions = predictionsOfTensors(signature, job.feeds, outputs)
+        const predictions = hasAll(outputs, predicting)
+          ? predictionsOfTensors(signature, job.feeds, outputs)
+          : undefined
         // Rows are made of the tensors one by one, when somebody looks at them: most are never looked at.
         if (predictions !== undefined) answered(id, (row) => rowOfFeeds(signature, job.feeds, row), predictions)
       }
@@ -98,13 +101,18 @@ export function serveModel(
   }
 }
 
-/** What was answered by tensors, row by row; undefined when the outputs that hold the prediction were not asked for. */
+/** Clients of tensors need not ask for the outputs that hold the prediction. */
+function hasAll(outputs: Tensors, names: readonly string[]): boolean {
+  for (const name of names) if (outputs[name] === undefined) return false
+  return true
+}
+
+/** What was answered by tensors, row by row; undefined when it cannot be read so. */
 function predictionsOfTensors(
   signature: TabularSignature,
   feeds: Tensors,
   outputs: Tensors,
 ): readonly Prediction[] | undefined {
-  if (outputsOf(signature).some((name) => outputs[name] === undefined)) return undefined
   try {
     return predictionsOf(signature, outputs, rowCountOf(signature, feeds))
   } catch {

@@ -35,20 +35,39 @@ export class TensorModel {
   /** @throws Error when the model fails on one of the jobs (as a rejection) */
   async run(jobs: readonly TensorJob[]): Promise<Tensors[]> {
     if (jobs.length === 1 || !this.#mayStack) return inTurn(jobs, (job) => this.#alone(job))
+    const groups = this.#alike(jobs)
+    if (groups.length === 1) return this.#together(jobs)
     const results: Tensors[] = []
-    for (const indexes of Map.groupBy(jobs.keys(), (index) => this.#kindOf(jobs, index)).values()) {
+    for (const indexes of groups) {
       const found = await this.#together(indexes.map((index) => jobs[index] as TensorJob))
       indexes.forEach((index, position) => (results[index] = found[position] as Tensors))
     }
     return results
   }
 
-  /** Law: what does not have one number of rows stands alone, or its rows would be somebody else's. */
-  #kindOf(jobs: readonly TensorJob[], index: number): string {
-    const job = jobs[index] as TensorJob
+  /**
+   * Indexes of jobs that may be computed in one run.
+   *
+   * Law: what does not have one number of rows stands alone, or its rows would be somebody else's.
+   */
+  #alike(jobs: readonly TensorJob[]): number[][] {
+    const groups: number[][] = []
+    for (let index = 0; index < jobs.length; index += 1) {
+      const job = jobs[index] as TensorJob
+      const isWhole = this.#isWhole(job)
+      const group = groups.find(
+        ([first = 0]) => isWhole && this.#isWhole(jobs[first] as TensorJob) && isAlike(job, jobs[first] as TensorJob),
+      )
+      if (group === undefined) groups.push([index])
+      else group.push(index)
+    }
+    return groups
+  }
+
+  #isWhole(job: TensorJob): boolean {
     const rows = this.rowsOf(job)
-    const isWhole = Object.values(job.feeds).every(({ shape }) => shape[0] === rows)
-    return isWhole ? kindOf(job) : `alone ${index}`
+    for (const name in job.feeds) if (job.feeds[name]?.shape[0] !== rows) return false
+    return true
   }
 
   async #alone({ feeds, outputs }: TensorJob): Promise<Tensors> {
@@ -60,16 +79,8 @@ export class TensorModel {
     if (first === undefined || jobs.length === 1) return inTurn(jobs, (job) => this.#alone(job))
     const rows = jobs.map((job) => this.rowsOf(job))
     const total = rows.reduce((sum, count) => sum + count, 0)
-    const names = Object.keys(first.feeds)
-    const feeds = Object.fromEntries(
-      names.map((name) => [
-        name,
-        stacked(
-          jobs.map((job) => job.feeds[name] as Tensor),
-          total,
-        ),
-      ]),
-    )
+    const feeds: Record<string, Tensor> = {}
+    for (const name of Object.keys(first.feeds)) feeds[name] = stacked(jobs, name, total)
     const outputs = await this.#engine.run(feeds, first.outputs)
     if (Object.values(outputs).some(({ shape }) => shape[0] !== total)) {
       // What the contract calls rows are none: such a model is never asked for several requests at once again.
@@ -80,23 +91,39 @@ export class TensorModel {
     return rows.map((count) => {
       const from = at
       at += count
-      return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, part(tensor, from, count)]))
+      const own: Record<string, Tensor> = {}
+      for (const name in outputs) own[name] = part(outputs[name] as Tensor, from, count)
+      return own
     })
   }
 }
 
-/** Jobs of one kind differ in nothing but their rows. */
-function kindOf({ feeds, outputs }: TensorJob): string {
-  const shapes = Object.entries(feeds).map(([name, { shape }]) => [name, shape.slice(1)])
-  return JSON.stringify([outputs, shapes.sort()])
+/** They differ in nothing but their rows. */
+function isAlike(job: TensorJob, other: TensorJob): boolean {
+  if (job === other) return true
+  if (!isSame(job.outputs ?? [], other.outputs ?? [], 0)) return false
+  for (const name in job.feeds) {
+    const [shape, otherShape] = [job.feeds[name]?.shape ?? [], other.feeds[name]?.shape]
+    if (otherShape === undefined || !isSame(shape, otherShape, 1)) return false
+  }
+  return true
 }
 
-function stacked(tensors: readonly Tensor[], rows: number): Tensor {
-  const [{ datatype, shape }] = tensors as [Tensor]
-  const size = tensors.reduce((sum, { data }) => sum + data.length, 0)
+function isSame<Item>(list: readonly Item[], other: readonly Item[], from: number): boolean {
+  if (list === other) return true
+  if (list.length !== other.length) return false
+  for (let at = from; at < list.length; at += 1) if (list[at] !== other[at]) return false
+  return true
+}
+
+function stacked(jobs: readonly TensorJob[], name: string, rows: number): Tensor {
+  const { datatype, shape } = jobs[0]?.feeds[name] as Tensor
+  let size = 0
+  for (const { feeds } of jobs) size += feeds[name]?.data.length ?? 0
   const data = emptyData(datatype, size)
   let at = 0
-  for (const { data: values } of tensors) {
+  for (const { feeds } of jobs) {
+    const values = (feeds[name] as Tensor).data
     if (Array.isArray(data)) for (const [index, value] of (values as string[]).entries()) data[at + index] = value
     else (data as Float32Array).set(values as Float32Array, at)
     at += values.length

@@ -87,7 +87,7 @@ class ThreadEngine implements Engine {
     if (this.#waiting.size === 0) this.#runSince = performance.now()
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject })
-      const question: ToThread = { id, feeds, ...(outputs !== undefined && { outputs }) }
+      const question: ToThread = { id, feeds: alone(feeds), ...(outputs !== undefined && { outputs }) }
       this.#worker.postMessage(question)
     })
   }
@@ -107,4 +107,15 @@ class ThreadEngine implements Engine {
     this.#runSince = performance.now()
     return waiting
   }
+}
+
+/** Memory is copied to the other thread whole: an array that is a part of it goes alone. */
+function alone(feeds: Tensors): Tensors {
+  return Object.fromEntries(
+    Object.entries(feeds).map(([name, tensor]) => {
+      const { data } = tensor
+      const isWhole = Array.isArray(data) || data.byteLength === data.buffer.byteLength
+      return [name, isWhole ? tensor : { ...tensor, data: data.slice() }]
+    }),
+  )
 }

@@ -160,9 +160,11 @@ describe('ModelInfer', () => {
     expect((await ask({ name: 'u16', datatype: 'UINT16', contents: { uintContents: [70_000] } })).rawMessage).toMatch(
       /no UINT16/,
     )
+    const strings = clientOf(await serverWith('strings'))
+    const { inputs } = await strings.modelMetadata({ name: 'm' })
     const bytesContents = [Uint8Array.of(0x61), Uint8Array.of(0xff)]
-    const text = await ask({ name: 'text', datatype: 'BYTES', shape: [1n, 2n], contents: { bytesContents } })
-    expect(text.rawMessage).toMatch(/UTF-8/)
+    const text = { name: inputs[0]?.name ?? '', datatype: 'BYTES', shape: [1n, 2n], contents: { bytesContents } }
+    expect((await failure(strings.modelInfer(question({ inputs: [text] })))).rawMessage).toMatch(/UTF-8/)
   })
 
   test('is refused until the model is loaded', async () => {

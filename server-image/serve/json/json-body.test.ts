@@ -1,7 +1,7 @@
 import { describe, expect, jest, test } from '@jest/globals'
 import fc from 'fast-check'
 import { ApiError } from '../api-error.ts'
-import { MAX_DEPTH, parseJson, parseJsonExactly } from './json-body.ts'
+import { MAX_DEPTH, parseExactlyCounting, parseJson } from './json-body.ts'
 import { jsonFault } from './json-fault.ts'
 
 function problemOf(body: Buffer | string): string {
@@ -56,7 +56,7 @@ describe('reading JSON', () => {
 
   test('keeps all digits of integers that a double cannot hold, when asked to', () => {
     const body = Buffer.from('[9223372036854775807, -9007199254740993, 9007199254740991, 1e20, 12345678901234567.5]')
-    expect(parseJsonExactly(body)).toEqual([
+    expect(parseExactlyCounting(body).value).toEqual([
       9223372036854775807n,
       -9007199254740993n,
       9007199254740991,
@@ -74,7 +74,7 @@ describe('reading JSON', () => {
     ['{"a":18446744073709551615}', { a: 18446744073709551615n }],
     ['[1.5,\t9007199254740993]', [1.5, 9007199254740993n]],
   ])('sees such an integer wherever it stands: %j', (text, value) => {
-    expect(parseJsonExactly(Buffer.from(text))).toEqual(value)
+    expect(parseExactlyCounting(Buffer.from(text)).value).toEqual(value)
   })
 
   test.each([
@@ -83,7 +83,7 @@ describe('reading JSON', () => {
   ])('takes the quick way where there is none: %s', (text) => {
     const parse = jest.spyOn(JSON, 'parse')
     try {
-      parseJsonExactly(Buffer.from(text))
+      parseExactlyCounting(Buffer.from(text))
       expect(parse.mock.calls).toEqual([[text]])
     } finally {
       parse.mockRestore()

@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import { ApiError } from '../api-error.ts'
 import { jsonFault } from './json-fault.ts'
-import { structureOf } from './structure.ts'
+import { duplicateMember, structureOf } from './structure.ts'
 
 /** Brackets inside brackets: tensors have as many as dimensions, so this is far above every honest request. */
 export const MAX_DEPTH = 32
@@ -30,15 +30,25 @@ export function parseCounting(body: Buffer): CountedJson {
 }
 
 /**
- * Like `parseJson`, but integers that a double cannot hold come back as bigint, so that 64-bit tensors keep all their digits.
+ * Like `parseCounting`, but integers that a double cannot hold come back as bigint, so that 64-bit tensors keep all their digits.
  * A body with such an integer takes several times as long, so this is for those who need it.
  * @throws ApiError `invalid_json` with the position of the fault
  */
-export function parseJsonExactly(body: Buffer): unknown {
+export function parseExactlyCounting(body: Buffer): CountedJson {
   return parseWith(
     body,
     (text) => (LONG_INTEGER.test(text) ? JSON.parse(text, exactIntegers) : JSON.parse(text)) as unknown,
-  ).value
+  )
+}
+
+/**
+ * Refuses a body in which a name comes twice in an object, as parsing keeps only the last of them; does nothing when there is none.
+ * @throws ApiError `invalid_request` that names the member
+ */
+export function refuseRepeated(body: Buffer): void {
+  const field = duplicateMember(body)?.slice(0, 80)
+  if (field === undefined) return
+  throw new ApiError('invalid_request', `The member ${JSON.stringify(field)} is given twice; send it once.`, { field })
 }
 
 function parseWith(body: Buffer, parse: (text: string) => unknown): CountedJson {

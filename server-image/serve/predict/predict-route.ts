@@ -11,8 +11,7 @@ import type { TabularSignature } from '../../model/signature.ts'
 import { ApiError, errorBody, v2ErrorBody } from '../api-error.ts'
 import type { InferenceRequest, InferenceRoute } from '../inference.ts'
 import { checkJsonType } from '../json/content-type.ts'
-import { parseCounting, type CountedJson } from '../json/json-body.ts'
-import { duplicateMember } from '../json/structure.ts'
+import { parseCounting, refuseRepeated, type CountedJson } from '../json/json-body.ts'
 import type { ServedModel } from '../served-model.ts'
 import { timeoutIn } from '../timeout.ts'
 import { namedRow } from './named-row.ts'
@@ -100,9 +99,7 @@ function checkNames(
 ): void {
   let expected = 1
   for (const row of rows) if (!Array.isArray(row)) expected += features.length
-  if (members === expected) return
-  const field = (duplicateMember(body) ?? '').slice(0, 80)
-  throw new ApiError('invalid_request', `The member ${JSON.stringify(field)} is given twice; send it once.`, { field })
+  if (members !== expected) refuseRepeated(body)
 }
 
 function checkedRow(signature: TabularSignature, value: unknown, path: string): Row {

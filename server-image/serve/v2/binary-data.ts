@@ -5,7 +5,14 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders } from 'node:http'
-import { elementCount, emptyData, type Datatype, type Tensor, type TensorData } from '../../model/tensor.ts'
+import {
+  bytesOfElement,
+  elementCount,
+  unwrittenData,
+  type Datatype,
+  type Tensor,
+  type TensorData,
+} from '../../model/tensor.ts'
 import { ApiError } from '../api-error.ts'
 
 export const HEADER_LENGTH = 'inference-header-content-length'
@@ -71,7 +78,7 @@ export class BinaryInput {
 export function dataFromBytes(datatype: Datatype, shape: readonly number[], bytes: Buffer, field: string): TensorData {
   const count = elementCount(shape)
   if (datatype === 'BYTES') return stringsFromBytes(count, bytes, field)
-  const size = bytesOf(datatype)
+  const size = bytesOfElement(datatype)
   if (bytes.length !== count * size) {
     throw invalid(
       'invalid_input',
@@ -82,8 +89,8 @@ export function dataFromBytes(datatype: Datatype, shape: readonly number[], byte
   const wrong = datatype === 'BOOL' ? bytes.findIndex((byte) => byte > 1) : -1
   if (wrong >= 0) throw invalid('invalid_input', field, `${field}: element ${wrong} of a BOOL must be 0 or 1.`)
   // A copy: the elements must be aligned in memory, and the request's buffer may be shared.
-  const data = emptyData(datatype, count) as Exclude<TensorData, string[]>
-  new Uint8Array(data.buffer).set(bytes)
+  const data = unwrittenData(datatype, count) as Exclude<TensorData, string[]>
+  bytes.copy(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
   return data
 }
 
@@ -115,10 +122,6 @@ export function bytesOfTensor({ data }: Tensor): Buffer {
     return [length, bytes]
   })
   return Buffer.concat(parts)
-}
-
-function bytesOf(datatype: Exclude<Datatype, 'BYTES'>): number {
-  return (emptyData(datatype, 0) as Exclude<TensorData, string[]>).BYTES_PER_ELEMENT
 }
 
 function invalid(code: 'invalid_request' | 'invalid_input', field: string, message: string): ApiError {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { startTestServer, type TestServer } from '../testing.ts'
+import { post, startTestServer, type TestServer } from '../testing.ts'
 import { HEADER_LENGTH } from './binary-data.ts'
 
 let every: TestServer
@@ -104,6 +104,26 @@ describe('tensors as bytes', () => {
     expect(reply.json.outputs).toMatchObject([{ data: [1, 2] }, { parameters: { binary_data_size: 4 } }])
     expect(reply.behind).toEqual(bytesOf(new Int16Array([32767, -32768])))
   })
+
+  test.each(['never', 'always'] as const)(
+    'are those of their own request, however many with the same JSON come at once; a thread of its own: %s',
+    async (thread) => {
+      const server = await startTestServer('mlp20', { thread })
+      try {
+        const head = { inputs: [{ name: 'x', shape: [1, 20], datatype: 'FP32', parameters: { binary_data_size: 80 } }] }
+        const rows = Array.from({ length: 64 }, (_, index) => Array.from({ length: 20 }, (_, at) => (index * at) / 100))
+        const together = await Promise.all(rows.map((row) => ask(server, head, bytesOf(new Float32Array(row)))))
+        for (const [index, { json }] of together.entries()) {
+          const inputs = [{ name: 'x', shape: [1, 20], datatype: 'FP32', data: rows[index] }]
+          const alone = await post(`${server.url}/v2/models/m/infer`, { inputs })
+          const [wanted] = (alone.json as { outputs: { data: number[] }[] }).outputs
+          expect(json.outputs[0]?.data).toEqual(wanted?.data.map((value) => expect.closeTo(value, 5) as unknown))
+        }
+      } finally {
+        await server.close()
+      }
+    },
+  )
 
   test('of one request never share memory with the next', async () => {
     const one = { name: 'x', datatype: 'FP32', shape: [1, 20], parameters: { binary_data_size: 80 } }

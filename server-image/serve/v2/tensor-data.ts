@@ -1,5 +1,5 @@
 /** Elements of tensors between JSON and typed arrays; every element is checked, and 64-bit integers keep all their digits. */
-import { elementCount, emptyData, type Datatype, type Tensor, type TensorData } from '../../model/tensor.ts'
+import { elementCount, unwrittenData, type Datatype, type Tensor, type TensorData } from '../../model/tensor.ts'
 import { ApiError } from '../api-error.ts'
 
 /**
@@ -17,7 +17,7 @@ export function tensorData(datatype: Datatype, shape: readonly number[], data: u
   }
   const flat: unknown[] = isNested ? [] : data
   if (isNested) flatten(data, shape, path, flat)
-  const target = emptyData(datatype, count)
+  const target = unwrittenData(datatype, count)
   const check = CHECKS[datatype]
   for (let index = 0; index < count; index += 1) {
     const value = check.read(flat[index])

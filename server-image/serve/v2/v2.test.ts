@@ -158,6 +158,17 @@ describe('infer', () => {
     expect((flat.json as InferJson).outputs).toMatchObject([{ name: 'scores', datatype: 'FP32', shape: [1, 3] }])
   })
 
+  test.each([
+    ['"inputs":[],"inputs":', 'inputs'],
+    ['"parameters":{"a":{"b":1,"b":2}},"inputs":', 'parameters.a.b'],
+    ['"id":"a","\\u0069d":"b","inputs":', 'id'],
+    ['"outputs":[{"name":"scores","name":"scores"}],"inputs":', 'outputs[0].name'],
+  ])('refuses a name that comes twice, of which parsing would keep the last: %s', async (text, field) => {
+    const body = `{${text}${JSON.stringify([input])}}`
+    const { status, json } = await infer(body)
+    expect([status, json]).toMatchObject([400, { field, error: `The member "${field}" is given twice; send it once.` }])
+  })
+
   test('agrees with /predict', async () => {
     const [output] = ((await infer({ inputs: [input] })).json as InferJson).outputs
     const { json } = await post(`${mlp.url}/predict`, { features: row })
