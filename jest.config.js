@@ -13,6 +13,7 @@ export default {
     '/test/images/',
     '/test/e2e/',
     '/test/clients/',
+    '/test/sources/',
   ],
   modulePathIgnorePatterns: ['/.cache/', '/dist/'],
   maxWorkers: 2,

@@ -11,7 +11,14 @@ const FOLDER = join(import.meta.dirname, 'python')
 /** Time enough to install one of them on a slow line. */
 export const INSTALL_TIMEOUT_MS = 900_000
 
-export type PythonProgram = 'dvc' | 'hub' | 'mlflow' | 'moto'
+const PROGRAMS = ['dvc', 'hub', 'mlflow', 'moto'] as const
+
+export type PythonProgram = (typeof PROGRAMS)[number]
+
+/** Installs all of them. @throws Error when this machine cannot have them */
+export async function installPython(): Promise<void> {
+  for (const program of PROGRAMS) await pythonOf(program)
+}
 
 /** Path of the Python that has it. @throws Error when this machine cannot have one */
 export async function pythonOf(program: PythonProgram): Promise<string> {
