@@ -16,6 +16,8 @@ export interface Asked {
   readonly env?: Readonly<Record<string, string>>
   /** More flags, for example `--inspect`. */
   readonly flags?: readonly string[]
+  /** What must not come out again beside the variables' values: parts of them, or of the URI. */
+  readonly secrets?: readonly string[]
 }
 
 export interface Left {
@@ -31,7 +33,7 @@ export interface Left {
 }
 
 /** @throws Error when a secret of the environment is in anything that it left */
-export async function fetchByProgram({ uri, env = {}, flags = [] }: Asked): Promise<Left> {
+export async function fetchByProgram({ uri, env = {}, flags = [], secrets = [] }: Asked): Promise<Left> {
   const folder = await mkdtemp(join(tmpdir(), 'penstock-fetch-'))
   const [out, log] = [join(folder, 'model.onnx'), join(folder, 'termination-log')]
   try {
@@ -40,7 +42,7 @@ export async function fetchByProgram({ uri, env = {}, flags = [] }: Asked): Prom
     const [bytes, words] = await Promise.all([readIfThere(out), readIfThere(log)])
     const names = await readdir(folder)
     const text = words?.toString('utf8')
-    refuseSecrets(`${output}\n${text ?? ''}`, env)
+    refuseSecrets(`${output}\n${text ?? ''}`, { env, secrets })
     return {
       code,
       output,
@@ -97,10 +99,11 @@ async function readIfThere(path: string): Promise<Buffer | undefined> {
   }
 }
 
-function refuseSecrets(text: string, env: Readonly<Record<string, string>>): void {
-  for (const [name, value] of Object.entries(env)) {
+function refuseSecrets(text: string, { env, secrets }: Required<Pick<Asked, 'env' | 'secrets'>>): void {
+  const hidden = Object.entries(env).filter(([name]) => IS_SECRET.test(name))
+  for (const [name, value] of [...hidden, ...secrets.map((secret) => ['a secret', secret] as const)]) {
     const spellings = [value, encodeURIComponent(value), Buffer.from(value).toString('base64')]
-    if (IS_SECRET.test(name) && spellings.some((spelling) => spelling !== '' && text.includes(spelling))) {
+    if (spellings.some((spelling) => spelling !== '' && text.includes(spelling))) {
       throw new Error(`The value of ${name} came out again.`)
     }
   }

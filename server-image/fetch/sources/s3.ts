@@ -116,6 +116,10 @@ function missingBecause(code: string, where: string, { object, region }: Asked):
       return `There is no bucket "${object.bucket}"; check its name, the region (${region}) and AWS_ENDPOINT_URL.`
     case 'NoSuchKey':
       return `${where} does not exist; check the key.`
+    case 'InvalidArgument':
+      return object.versionId === undefined
+        ? undefined
+        : `${where} can have no version "${object.versionId}"; check it.`
     case 'NoSuchVersion':
     case 'MethodNotAllowed':
       return `${where} has no version "${object.versionId}" any more; publish the model again.`
