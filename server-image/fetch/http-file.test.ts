@@ -117,6 +117,21 @@ describe('fetching over HTTP', () => {
     expect(Number(requests[1]?.headers.range?.replace(/\D/g, ''))).toBeGreaterThan(0)
   })
 
+  test('waits no longer for the next connection as long as each brings something', async () => {
+    const origin = await serve((request, response, attempt) => {
+      const start = Number(request.headers.range?.replace(/\D/g, '') ?? 0)
+      response.statusCode = start === 0 ? 200 : 206
+      response.setHeader('content-range', `bytes ${start}-${content.length - 1}/${content.length}`)
+      response.setHeader('etag', '"v1"').setHeader('content-length', content.length - start)
+      if (attempt > 5) response.end(content.subarray(start))
+      else response.write(content.subarray(start, start + 50_000), () => response.destroy())
+    })
+    await expect(fetching(origin)).resolves.toMatchObject({ sha256 })
+    expect(lines.map((line) => /trying again in \d+ ms/.exec(line)?.[0])).toEqual(
+      new Array(5).fill('trying again in 200 ms'),
+    )
+  })
+
   test('starts over when the file is another one by then', async () => {
     const origin = await serve((request, response, attempt) => {
       if (attempt > 1) return sendRange(request, response, '"v2"')

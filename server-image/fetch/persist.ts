@@ -33,12 +33,16 @@ export interface Attempt {
 /** @throws FetchError when trying again is of no use, or patience is at its end */
 export async function persist<T>(remote: Remote, url: URL, attempt: (attempt: Attempt) => Promise<T>): Promise<T> {
   const { patience, signal, log } = remote
+  let reachedBytes = patience.reachedBytes
   for (let tries = 0; ; tries += 1) {
     try {
       return await watched(remote, url, attempt)
     } catch (error) {
       if (signal?.aborted === true) throw stopped(url)
       if (!(error instanceof PassingFailure)) throw error
+      // A connection that brought something before it broke is no sign of a server that wants to be left alone.
+      if (patience.reachedBytes > reachedBytes) tries = 0
+      reachedBytes = patience.reachedBytes
       const waitMs = Math.max(error.retryAfterMs ?? 0, backoffMs(tries))
       if (waitMs >= patience.leftMs(performance.now())) throw givenUp(patience, url, error)
       log(`${redactUri(url.href)}: ${error.message}; trying again in ${waitMs} ms`)
