@@ -1,6 +1,7 @@
 /**
- * `models:/name/3`, `models:/name@alias`, `models:/name/latest`: the model registry of the MLflow server at `MLFLOW_TRACKING_URI`. The
- * version's artifacts come through the server where it proxies them, else from the bucket that it names.
+ * `models:/name/3`, `models:/name@alias`, `models:/name/latest`: the model registry of the MLflow server at `MLFLOW_TRACKING_URI`.
+ * `models:/m-ID` is a logged model, as MLflow 3 names what a run logged. The artifacts come through the server where it proxies them,
+ * else from the bucket that it names.
  */
 import { load as loadYaml } from 'js-yaml'
 import { readJson, readTextAt } from '../document.ts'
@@ -8,6 +9,7 @@ import { FetchError } from '../fetch-error.ts'
 import type { Authorize, Explain, HttpLocation, LocateContext, Location } from '../location.ts'
 import { webUrl } from './http.ts'
 import { encodedPath, fromSecret, pickOnnx } from './object-path.ts'
+import { locateS3 } from './s3.ts'
 
 /** One registry, and how to ask it. */
 interface Registry {
@@ -21,7 +23,16 @@ interface Version {
   readonly number: string
 }
 
+/** What the server names a model that a run logged; of a registered one, a version or alias is named with it. */
+const LOGGED_MODEL = /^models:\/{1,3}(m-[0-9a-f]{32})$/i
+
 export async function locateMlflow(uri: string, context: LocateContext): Promise<Location> {
+  const registry = registryOf(context)
+  const logged = LOGGED_MODEL.exec(uri)?.[1]
+  if (logged !== undefined) {
+    const pinned = `models:/${logged}`
+    return { ...(await modelIn(registry, await folderOfLogged(registry, logged), pinned)), uri: pinned }
+  }
   const [, name, selector, selected] = /^models:\/{1,3}([^/@]+)([/@])([^/]+)$/i.exec(uri) ?? []
   if (name === undefined || selected === undefined) {
     throw new FetchError(
@@ -29,20 +40,31 @@ export async function locateMlflow(uri: string, context: LocateContext): Promise
       `"${uri}" names no model version; write models:/name/3 or models:/name@alias.`,
     )
   }
-  const registry = registryOf(context)
   const version = await versionOf(registry, name, selector === '@' ? { alias: selected } : { version: selected })
-  const { artifact_uri: artifacts } = await ask(registry, 'model-versions/get-download-uri', {
-    name,
-    version: version.number,
-  })
-  if (typeof artifacts !== 'string' || artifacts === '') {
-    throw new FetchError(
-      'NotFound',
-      `MLflow knows no artifacts of models:/${name}/${version.number}; register the version again.`,
-    )
-  }
   const pinned = `models:/${name}/${version.number}`
-  return { ...(await modelIn(registry, artifacts, pinned)), uri: pinned }
+  return { ...(await modelIn(registry, await folderOf(registry, version), pinned)), uri: pinned }
+}
+
+/** Where the version's artifacts are. */
+async function folderOf(registry: Registry, { name, number }: Version): Promise<string> {
+  const query = { name, version: number }
+  const { artifact_uri: source } = await ask(registry, 'model-versions/get-download-uri', query)
+  const [, run, path] = /^runs:\/{1,3}([^/]+)\/(.+)$/.exec(String(source)) ?? []
+  if (run === undefined) return artifactUri(source, `models:/${name}/${number}`)
+  // Registered by the path of a run, which only the run knows the place of.
+  const answer = await ask(registry, 'runs/get', { run_id: run })
+  const { info } = (answer['run'] ?? {}) as { info?: { artifact_uri?: unknown } }
+  return `${artifactUri(info?.artifact_uri, `run ${run}`).replace(/\/$/, '')}/${path}`
+}
+
+async function folderOfLogged(registry: Registry, id: string): Promise<string> {
+  const { model } = await ask(registry, `logged-models/${id}`, {})
+  return artifactUri((model as { info?: { artifact_uri?: unknown } } | undefined)?.info?.artifact_uri, `models:/${id}`)
+}
+
+function artifactUri(value: unknown, of: string): string {
+  if (typeof value === 'string' && value !== '') return value
+  throw new FetchError('NotFound', `MLflow knows no artifacts of ${of}; register the version again.`)
 }
 
 function registryOf(context: LocateContext): Registry {
@@ -77,7 +99,7 @@ async function versionOf(
     await readyVersion(registry, { name, number: wanted.version })
     return { name, number: wanted.version }
   }
-  if (wanted.version !== 'latest') {
+  if (wanted.version?.toLowerCase() !== 'latest') {
     throw new FetchError(
       'InvalidArgument',
       `models:/${name}/${wanted.version} is a stage, which MLflow has given up; use an alias: models:/${name}@champion.`,
@@ -118,10 +140,16 @@ async function ask(
   url.pathname = `${url.pathname.replace(/\/$/, '')}/api/2.0/mlflow/${method}`
   url.search = new URLSearchParams(query).toString()
   const { authorize, context } = registry
-  const what = query['name'] === undefined ? 'the model' : `model "${query['name']}"`
-  const detail = query['alias'] ?? query['version']
-  const explain = explainMlflow(detail === undefined ? what : `${what} with version or alias "${detail}"`, registry)
+  const explain = explainMlflow(subjectOf(method, query), registry)
   return (await readJson(context, { url, authorize, explain })) as Record<string, unknown>
+}
+
+/** As messages name it. */
+function subjectOf(method: string, { name, version, alias, run_id: run }: Record<string, string>): string {
+  if (run !== undefined) return `run "${run}"`
+  if (name === undefined) return `logged model "${method.replace(/^.*\//, '')}"`
+  if (alias !== undefined) return `alias "${alias}" of model "${name}"`
+  return `${version === undefined ? '' : `version ${version} of `}model "${name}"`
 }
 
 function explainMlflow(what: string, { base, authorize }: Pick<Registry, 'base' | 'authorize'>): Explain {
@@ -150,26 +178,40 @@ function explainMlflow(what: string, { base, authorize }: Pick<Registry, 'base' 
   }
 }
 
-/** The .onnx file inside a model's folder: the one that its MLmodel names, or the only one. */
+/** The .onnx file inside a model's folder: the one that its MLmodel names, or the only one. A folder may also be registered as the file. */
 async function modelIn(registry: Registry, artifacts: string, pinned: string): Promise<Location> {
-  const proxied = /^mlflow-artifacts:(?:\/\/[^/]*)?\/*(.*)$/.exec(artifacts)?.[1]
+  const folder = artifacts.replace(/\/$/, '')
+  const isFile = /\.onnx$/i.test(folder)
+  const proxied = /^mlflow-artifacts:(?:\/\/[^/]*)?\/*(.*)$/.exec(folder)?.[1]
   if (proxied !== undefined) {
-    const folder = proxied.replace(/\/$/, '')
-    const files = await listProxied(registry, folder)
-    if (!files.includes('MLmodel')) return proxiedFile(registry, `${folder}/${pickOnnx(files, undefined, pinned)}`)
-    const named = onnxNamedBy(await readTextAt(registry.context, proxiedFile(registry, `${folder}/MLmodel`)), pinned)
-    return proxiedFile(registry, `${folder}/${named ?? pickOnnx(files, undefined, pinned)}`)
+    return proxiedFile(registry, isFile ? proxied : `${proxied}/${await proxiedName(registry, proxied, pinned)}`)
   }
-  if (!/^(s3|gs|https?):/.test(artifacts)) {
+  if (!/^(s3|gs|https?):/.test(folder)) {
     throw new FetchError(
       'UnsupportedSource',
-      `${pinned} lies where only the MLflow server can read it (${artifacts.split(':', 1)[0]}:); start the server with --serve-artifacts, or keep artifacts in s3: or gs:.`,
+      `${pinned} lies where only the MLflow server can read it (${folder.split(':', 1)[0]}:); start the server with --serve-artifacts, or keep artifacts in s3: or gs:.`,
     )
   }
-  const folder = artifacts.replace(/\/$/, '')
-  const { locate } = registry.context
-  const named = onnxNamedBy(await readTextAt(registry.context, await locate(`${folder}/MLmodel`)), pinned)
-  return locate(`${folder}/${named ?? 'model.onnx'}`)
+  const { context } = registry
+  if (isFile) return locateStored(folder, context)
+  const mlmodel = await readTextAt(context, await locateStored(`${folder}/MLmodel`, context))
+  return locateStored(`${folder}/${onnxNamedBy(mlmodel, pinned) ?? 'model.onnx'}`, context)
+}
+
+async function proxiedName(registry: Registry, folder: string, pinned: string): Promise<string> {
+  const files = await listProxied(registry, folder)
+  const named = files.includes('MLmodel')
+    ? onnxNamedBy(await readTextAt(registry.context, proxiedFile(registry, `${folder}/MLmodel`)), pinned)
+    : undefined
+  return named ?? pickOnnx(files, undefined, pinned)
+}
+
+/** MLflow's own variable for S3's address goes before those of the AWS tools, as it does in MLflow. */
+async function locateStored(uri: string, context: LocateContext): Promise<Location> {
+  const endpoint = context.env['MLFLOW_S3_ENDPOINT_URL']
+  if (!uri.startsWith('s3:') || endpoint === undefined || endpoint === '') return context.locate(uri)
+  const env = { ...context.env, AWS_ENDPOINT_URL_S3: webUrl(endpoint, 'MLFLOW_S3_ENDPOINT_URL').href }
+  return locateS3(uri, { ...context, env })
 }
 
 /** `flavors.onnx.data`; undefined when the model was not logged by mlflow.onnx. */
