@@ -46,6 +46,8 @@ async function bundle(name: string, program: Program, out: string): Promise<stri
     outdir: join(out, 'dist', name),
     outExtension: { '.js': '.mjs' },
     bundle: true,
+    // What is imported when it is needed is a file of its own.
+    splitting: true,
     platform: 'node',
     format: 'esm',
     target: 'node24',

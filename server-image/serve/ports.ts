@@ -8,8 +8,7 @@ import { monitorPages } from '../monitor/pages.ts'
 import { tokenGuard } from './access/guard.ts'
 import type { Tokens } from './access/tokens.ts'
 import { Connections, type DrainTiming } from './drain.ts'
-import { GrpcServer } from './grpc/grpc-server.ts'
-import { grpcServices } from './grpc/services.ts'
+import type { GrpcServer } from './grpc/grpc-server.ts'
 import { createApp } from './http/app.ts'
 import { BodyBudget } from './http/body-budget.ts'
 import { Exchanges } from './http/exchanges.ts'
@@ -64,7 +63,7 @@ export async function openPorts(parts: PortsOptions): Promise<Ports> {
       close: () => void connections.close(),
     }
   }
-  const grpcServer = grpcServerOf(parts, common)
+  const grpcServer = await grpcServerOf(parts, common)
   const grpc = await grpcServer.listen(host, grpcPort).catch((error: unknown) => {
     connections.close()
     throw error
@@ -103,10 +102,15 @@ function commonOf({ options, state, metrics, monitor, traffic }: PortsOptions): 
   }
 }
 
-function grpcServerOf(
+/** Its code is loaded only where it is wanted. */
+async function grpcServerOf(
   { options, state, tokens }: PortsOptions,
   { service, bodies, isClosing, onInternalError }: Common,
-): GrpcServer {
+): Promise<GrpcServer> {
+  const [{ GrpcServer }, { grpcServices }] = await Promise.all([
+    import('./grpc/grpc-server.ts'),
+    import('./grpc/services.ts'),
+  ])
   return new GrpcServer({
     services: grpcServices({ ...options, state, service }),
     budget: bodies.budget,

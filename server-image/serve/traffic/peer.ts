@@ -1,6 +1,6 @@
 /** Asks another revision's pods for an answer, over kept-alive connections, within a budget of time. */
 import { performance } from 'node:perf_hooks'
-import { Pool, type Dispatcher } from 'undici'
+import type { Dispatcher, Pool } from 'undici'
 import { DURATION_HEADER, RELAYED_HEADER, REVISION_HEADER } from '../../../protocol/headers.ts'
 import type { PlanPeer } from '../../../protocol/plan.ts'
 import type { Answer } from '../answer.ts'
@@ -44,22 +44,14 @@ const ADDED_HEADER_BYTES = 512
 const CONNECTION_LOST: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
 
 export class Peer {
-  readonly #pool: Pool
+  /** Its code is loaded with the first peer: most servers never have one. */
+  readonly #pool: Promise<Pool>
   readonly #revision: string
   readonly #room: Room = { left: MAX_BYTES_ON_THEIR_WAY }
 
   constructor({ address, revision }: PlanPeer) {
     this.#revision = revision
-    this.#pool = new Pool(`http://${address}`, {
-      connections: MAX_CONNECTIONS,
-      pipelining: 1,
-      keepAliveTimeout: IDLE_MS,
-      keepAliveMaxTimeout: IDLE_MS,
-      maxRequestsPerClient: MAX_REQUESTS_PER_CONNECTION,
-      connect: { timeout: CONNECT_TIMEOUT_MS },
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    })
+    this.#pool = openPool(`http://${address}`)
   }
 
   /**
@@ -86,19 +78,34 @@ export class Peer {
 
   /** Lets requests on their way come back first. */
   close(): void {
-    void this.#pool.close().catch(() => undefined)
+    void this.#pool.then((pool) => pool.close()).catch(() => undefined)
   }
 
-  #exchange(question: Dispatcher.DispatchOptions, limit: Limit): Promise<PeerAnswer> {
+  async #exchange(question: Dispatcher.DispatchOptions, limit: Limit): Promise<PeerAnswer> {
+    const pool = await this.#pool
     return new Promise((resolve, reject) => {
       const exchange = new Exchange(resolve, reject, { ...limit, room: this.#room })
       try {
-        this.#pool.dispatch(question, exchange)
+        pool.dispatch(question, exchange)
       } catch (error) {
         exchange.fail(error)
       }
     })
   }
+}
+
+async function openPool(origin: string): Promise<Pool> {
+  const { Pool } = await import('undici')
+  return new Pool(origin, {
+    connections: MAX_CONNECTIONS,
+    pipelining: 1,
+    keepAliveTimeout: IDLE_MS,
+    keepAliveMaxTimeout: IDLE_MS,
+    maxRequestsPerClient: MAX_REQUESTS_PER_CONNECTION,
+    connect: { timeout: CONNECT_TIMEOUT_MS },
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  })
 }
 
 interface Limit {
