@@ -28,6 +28,10 @@ export interface LimitsOptions {
 export async function benchLimits({ rounds, seconds }: LimitsOptions): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'penstock-bench-'))
   try {
+    const bundled = spawnSync(process.execPath, ['scripts/bundle.ts', 'server', `--out=${join(dir, 'app')}`], {
+      cwd: ROOT,
+    })
+    if (bundled.status !== 0) throw new Error(`the server cannot be bundled: ${String(bundled.stderr)}`)
     await againstBareModel(dir, rounds, seconds)
     await alone(dir, rounds, seconds)
     await starting(dir, rounds)
@@ -49,7 +53,7 @@ async function serve(dir: string, model: string, ...flags: string[]): Promise<Ru
   copyFileSync(join(TESTDATA, `${model}.onnx`), join(folder, 'model.onnx'))
   const args = [
     '--no-warnings',
-    'server-image/main.ts',
+    join(dir, 'app/dist/server/main.mjs'),
     'serve',
     `--model-dir=${folder}`,
     '--model-name=m',
@@ -128,7 +132,7 @@ async function alone(dir: string, rounds: number, seconds: number): Promise<void
 
 async function starting(dir: string, rounds: number): Promise<void> {
   const starts: number[] = []
-  let residentMb = 0
+  const resident: number[] = []
   for (let round = 0; round < rounds; round += 1) {
     const begun = performance.now()
     await using server = await serve(dir, 'mlp20')
@@ -140,10 +144,10 @@ async function starting(dir: string, rounds: number): Promise<void> {
     if (!answer.ok) throw new Error(`/predict answers ${answer.status}`)
     starts.push(performance.now() - begun)
     const status = readFileSync(`/proc/${server.child.pid ?? 0}/status`, 'utf8')
-    residentMb = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024
+    resident.push((Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024) / 1e6)
   }
   console.log(
-    `start to first answer ${Math.round(median(starts))} ms from the sources, resident memory then ${Math.round(residentMb)} MiB`,
+    `start to first answer ${Math.round(median(starts))} ms as in the image, resident memory then ${Math.round(median(resident))} MB`,
   )
 }
 

@@ -117,7 +117,7 @@ describe('tensors as bytes', () => {
           const inputs = [{ name: 'x', shape: [1, 20], datatype: 'FP32', data: rows[index] }]
           const alone = await post(`${server.url}/v2/models/m/infer`, { inputs })
           const [wanted] = (alone.json as { outputs: { data: number[] }[] }).outputs
-          expect(json.outputs[0]?.data).toEqual(wanted?.data.map((value) => expect.closeTo(value, 5) as unknown))
+          expect(json.outputs[0]?.data).toEqual(wanted?.data.map((value) => expect.closeTo(value, 5)))
         }
       } finally {
         await server.close()
