@@ -56,12 +56,11 @@ async function takeModel(
     const isFile = header.type === undefined || header.type === 'file'
     if (isFile) names.push(name)
     const isWanted = isFile && (member === undefined ? /\.onnx$/i.test(name) : name === member)
-    if (!isWanted) {
-      await body.cancel()
-      continue
+    if (isWanted) await sink.restart()
+    // What is not wanted is read all the same: modern-tar takes the cancellation of a member for that of the one after it.
+    for await (const chunk of body) {
+      if (isWanted) await sink.write(chunk)
     }
-    await sink.restart()
-    for await (const chunk of body) await sink.write(chunk)
   }
 }
 
