@@ -155,8 +155,12 @@ function nameOf({ annotations = {} }: Descriptor): string | undefined {
   return NAME_ANNOTATIONS.map((key) => annotations[key]).find((name) => name !== undefined)
 }
 
-function isArchive({ mediaType = '', annotations = {} }: Descriptor): boolean {
-  return /[.+]tar(\+gzip|\+zstd|\.gzip)?$/.test(mediaType) || annotations['io.deis.oras.content.unpack'] === 'true'
+function isArchive(layer: Descriptor): boolean {
+  const { mediaType = '', annotations = {} } = layer
+  if (annotations['io.deis.oras.content.unpack'] === 'true') return true
+  // ORAS calls a file that, whatever it is, unless told its type.
+  const name = mediaType === 'application/vnd.oci.image.layer.v1.tar' ? nameOf(layer) : undefined
+  return name === undefined ? /[.+]tar(\+gzip|\+zstd|\.gzip)?$/.test(mediaType) : /\.tar$/i.test(name)
 }
 
 function archiveOf(layer: Descriptor, member: string | undefined): Archive | undefined {
