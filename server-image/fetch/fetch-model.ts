@@ -30,7 +30,7 @@ export interface FetchOptions {
   readonly maxBytes?: number
   /** Denies loopback and private addresses too; link-local and metadata addresses always are. */
   readonly denyPrivate?: boolean
-  /** The fetch is given up when nothing new came for this long; 18 s by default, so that it is reported within 20. */
+  /** The fetch is given up when nothing came for this long; 18 s by default, so that it is reported within 20. */
   readonly noProgressMs?: number
   /** The fetch is given up after this long in any case; an hour by default. */
   readonly totalMs?: number

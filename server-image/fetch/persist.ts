@@ -40,6 +40,7 @@ export async function persist<T>(remote: Remote, url: URL, attempt: (attempt: At
     } catch (error) {
       if (signal?.aborted === true) throw stopped(url)
       if (!(error instanceof PassingFailure)) throw error
+      patience.broke()
       // A connection that brought something before it broke is no sign of a server that wants to be left alone.
       if (patience.reachedBytes > reachedBytes) tries = 0
       reachedBytes = patience.reachedBytes
