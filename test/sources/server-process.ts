@@ -1,6 +1,6 @@
 /** Servers of other people as child processes: ready when they answer, and gone with all that they started when they are stopped. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const START_DEADLINE_MS = 120_000
@@ -11,12 +11,14 @@ export interface ServerCommand {
   readonly command: (port: number) => readonly string[]
   /** Answers with any status once the server is ready. */
   readonly readyPath?: string
+  /** It speaks TLS, and is ready when it takes connections. */
+  readonly tls?: boolean
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
 }
 
 export interface ServerProcess {
-  /** `http://127.0.0.1:PORT` */
+  /** `http://127.0.0.1:PORT`, or with `https:` */
   readonly url: string
   readonly stop: () => Promise<void>
 }
@@ -25,6 +27,7 @@ export interface ServerProcess {
 export async function startServerProcess({
   command,
   readyPath = '/',
+  tls = false,
   cwd,
   env = {},
 }: ServerCommand): Promise<ServerProcess> {
@@ -42,10 +45,10 @@ export async function startServerProcess({
   child.stdout.on('data', listen)
   child.stderr.on('data', listen)
   child.once('error', (error) => (said += error.message))
-  const url = `http://127.0.0.1:${port}`
+  const url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
   const stop = () => stopGroup(child)
   for (const deadline = performance.now() + START_DEADLINE_MS; ; await sleep(100)) {
-    if (await answers(`${url}${readyPath}`)) return { url, stop }
+    if (await (tls ? takesConnections(port) : answers(`${url}${readyPath}`))) return { url, stop }
     if (isRunning(child) && child.pid !== undefined && performance.now() < deadline) continue
     await stop()
     throw new Error(`${program} ${args.join(' ')} does not answer:\n${said}`)
@@ -78,6 +81,14 @@ async function answers(url: string): Promise<boolean> {
   } catch {
     return false
   }
+}
+
+function takesConnections(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
 }
 
 /** Free a moment ago. A server that finds it taken after all ends, and says so. */
