@@ -9,6 +9,20 @@ test.each([
   ['https://u@host/m#secret', 'https://***@host/m'],
   ['https://a@b@host/m?x#y', 'https://***@host/m?***'],
   ['/plain/path.onnx', '/plain/path.onnx'],
+  [
+    's3://bucket/m.onnx?versionId=3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY-L',
+    's3://bucket/m.onnx?versionId=3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY-L',
+  ],
+  ['s3://bucket/m.onnx?versionId=1&X-Amz-Signature=abc', 's3://bucket/m.onnx?***'],
+  ['gs://bucket/m.onnx#1795464746371747', 'gs://bucket/m.onnx#1795464746371747'],
+  ['s3://user:pass@bucket/m.onnx?versionId=1', 's3://***@bucket/m.onnx?***'],
+  ['gs://bucket/m.onnx#secret', 'gs://bucket/m.onnx'],
+  [
+    'az://account/c/m.onnx?versionid=2026-11-23T20:00:00.1234567Z',
+    'az://account/c/m.onnx?versionid=2026-11-23T20:00:00.1234567Z',
+  ],
+  ['az://account/c/m.onnx?sv=2023-11-03&sig=abc', 'az://account/c/m.onnx?***'],
+  ['oci://host/org/m:v3@sha256:abc?file=a/m.onnx', 'oci://host/org/m:v3@sha256:abc?file=a/m.onnx'],
 ])('%s is shown as %s', (uri, shown) => {
   expect(redactUri(uri)).toBe(shown)
 })

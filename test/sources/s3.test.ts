@@ -86,8 +86,9 @@ test('the keys may be in the shared credentials file, under a profile', async ()
 describe('an object of a versioned bucket', () => {
   test('is named by its version, and fetched by it after it was overwritten', async () => {
     const [first, second] = versions
-    await fetchedUri({ uri: 's3://versioned/m.onnx', env: s3.env }, bytes)
-    await fetchedUri({ uri: `s3://versioned/m.onnx?versionId=${second}`, env: s3.env }, bytes)
+    const newest = await fetchedUri({ uri: 's3://versioned/m.onnx', env: s3.env }, bytes)
+    expect(newest).toBe(`s3://versioned/m.onnx?versionId=${second}`)
+    await fetchedUri({ uri: newest, env: s3.env }, bytes)
     const uri = `s3://versioned/m.onnx?versionId=${first}`
     const { code, result } = await fetchByProgram({ uri, env: s3.env, flags: ['--inspect'] })
     const sha256 = createHash('sha256').update(model).digest('hex')
