@@ -52,7 +52,7 @@ describe('a server that passes artifacts on', () => {
     const { code, result } = await fetchByProgram({ uri: 'models:/fraud@split', env, flags: ['--inspect'] })
     expect(code).toBe(1)
     expect(result).toMatchObject({ ok: false, reason: 'InvalidModel' })
-    expect(result).toMatchObject({ message: expect.stringMatching(/\.data" .*save the model as one file/) })
+    expect(result).toMatchObject({ message: expect.stringMatching(/\.data", .*save the model as one file/) })
   })
 
   test.each([
