@@ -152,13 +152,23 @@ function contestants(model: string, dir: string, pythons: ReadonlyMap<Kind, stri
   }
   const kserve = pythons.get('kserve')
   if (kserve !== undefined) {
+    const command = [kserve, join(PEERS, 'kserve_model.py')]
+    const rowsOfV1: Question = { path: '/v1/models/m:predict', body: JSON.stringify({ instances: [row] }) }
     all.push({
-      name: 'KServe Python server',
+      name: 'KServe Python server, V1',
       port: 18_605,
-      command: [kserve, join(PEERS, 'kserve_model.py')],
+      command,
       env: { BENCH_PORT: '18605' },
-      question: { path: '/v1/models/m:predict', body: JSON.stringify({ instances: [row] }) },
+      question: rowsOfV1,
       classOf: (answer) => (answer as { predictions: number[] }).predictions[0],
+    })
+    all.push({
+      name: 'KServe Python server, V2',
+      port: 18_607,
+      command,
+      env: { BENCH_PORT: '18607' },
+      question: tensors,
+      classOf: (answer) => (answer as { outputs: { data: number[] }[] }).outputs[0]?.data[0],
     })
   }
   const bentoml = pythons.get('bentoml')
