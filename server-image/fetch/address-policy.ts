@@ -3,7 +3,9 @@
  * something else on the second look (DNS rebinding) is judged by what is connected to.
  */
 import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns'
+import { lookup as resolve } from 'node:dns/promises'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
+import { setTimeout as after } from 'node:timers/promises'
 import { FetchError } from './fetch-error.ts'
 
 /** Never a source of models, but of credentials: link-local ranges (cloud metadata) and the clouds' metadata addresses outside them. */
@@ -73,6 +75,43 @@ export function guardedLookup(policy: AddressPolicy): LookupFunction {
 export function refuseDeniedHost(policy: AddressPolicy, url: URL): void {
   const host = url.hostname.replace(/^\[|\]$/g, '')
   if (isIP(host) !== 0 && !policy.allows(host)) throw deniedAddress(host, [])
+}
+
+/** A name that this host cannot resolve in this time is left to the proxy. */
+const NAME_TIMEOUT_MS = 2_000
+
+/** What only a cloud's own resolver knows. */
+const DENIED_NAME =
+  /^(metadata\.google\.internal|metadata\.goog|instance-data(\.[a-z0-9-]+)?\.(ec2|compute)\.internal)\.?$/
+
+/**
+ * Before a proxy is asked, which looks up the name itself. Law: what is known here to be denied is not asked of a proxy either. It cannot
+ * be pinned to what was seen here, so names that resolve differently at the proxy are the proxy's to judge.
+ * @throws FetchError Forbidden
+ */
+export async function refuseDeniedName(policy: AddressPolicy, { hostname }: URL): Promise<void> {
+  if (isIP(hostname.replace(/^\[|\]$/g, '')) !== 0) return
+  if (DENIED_NAME.test(hostname)) throw deniedAddress(hostname, [])
+  const timeUp = new AbortController()
+  try {
+    const seen = await Promise.race([
+      resolve(hostname, { all: true }).catch(() => []),
+      after(NAME_TIMEOUT_MS, [], { signal: timeUp.signal }),
+    ])
+    const denied = seen.filter(({ address }) => !policy.allows(address))
+    if (denied.length > 0) throw deniedAddress(hostname, denied)
+  } finally {
+    timeUp.abort()
+  }
+}
+
+/** For credentials only: the services of clouds that hand them out, at just these addresses. */
+export function onlyAddresses(...networks: readonly (readonly [network: string, prefix: number])[]): AddressPolicy {
+  const allowed = new BlockList()
+  for (const [network, prefix] of networks) {
+    allowed.addSubnet(network, prefix, network.includes(':') ? 'ipv6' : 'ipv4')
+  }
+  return { allows: (address) => isIP(address) !== 0 && allowed.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6') }
 }
 
 function deniedAddress(host: string, addresses: readonly LookupAddress[]): FetchError {

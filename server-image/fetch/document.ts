@@ -31,7 +31,7 @@ export interface Answer {
 export async function readDocument(remote: Remote, asked: DocumentRequest): Promise<Answer> {
   const answer = await persist(remote, asked.url, async ({ signal, heard }) => {
     const headers = { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'penstock', ...asked.headers }
-    const response = await request({ ...asked, headers, policy: remote.policy, signal })
+    const response = await request({ ...asked, headers, policy: remote.policy, proxyFor: remote.proxyFor, signal })
     heard()
     try {
       const status = response.statusCode ?? 0

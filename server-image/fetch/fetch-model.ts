@@ -16,6 +16,7 @@ import { locate } from './locate.ts'
 import type { Archive, Digests, HttpLocation, Location } from './location.ts'
 import { Patience } from './patience.ts'
 import type { Environment, Remote } from './persist.ts'
+import { proxyFrom } from './proxy.ts'
 import { digestMismatch, FileSink, type Received } from './sink.ts'
 import { unpackModel } from './unpack.ts'
 
@@ -38,7 +39,7 @@ export interface FetchOptions {
   readonly stallMs?: number
   readonly signal?: AbortSignal
   readonly log?: (line: string) => void
-  /** Where the sources' usual variables are looked up (`AWS_ACCESS_KEY_ID`, `HF_TOKEN`, ...); empty by default: everything is anonymous. */
+  /** Where the sources' usual variables are looked up (`AWS_ACCESS_KEY_ID`, `HF_TOKEN`, `HTTPS_PROXY`, ...); empty by default: everything is anonymous and direct. */
   readonly env?: Environment
 }
 
@@ -135,13 +136,15 @@ function agreedDigests(location: Location, pinned: string | undefined): Digests 
 }
 
 function remoteOf(options: FetchOptions, log: (line: string) => void): Remote {
+  const { env = {} } = options
   return {
     policy: addressPolicy(options.denyPrivate ?? false),
+    proxyFor: proxyFrom(env),
     patience: patienceOf(options),
     stallMs: options.stallMs ?? DEFAULT_STALL_MS,
     signal: options.signal,
     log,
-    env: options.env ?? {},
+    env,
   }
 }
 

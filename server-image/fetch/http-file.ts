@@ -37,7 +37,7 @@ async function attemptOnce(fetch: HttpFetch, { signal, heard }: Attempt, { etag,
   const range = validator === undefined ? {} : { range: `bytes=${sink.sizeBytes}-`, 'if-range': validator }
   const headers = { accept: '*/*', 'accept-encoding': 'identity', 'user-agent': 'penstock', ...range }
   const { url, authorize } = location
-  const response = await request({ url, headers, authorize, policy: remote.policy, signal })
+  const response = await request({ url, headers, authorize, policy: remote.policy, proxyFor: remote.proxyFor, signal })
   heard()
   try {
     const totalBytes = await startBody(fetch, response, validator)

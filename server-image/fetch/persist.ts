@@ -4,6 +4,7 @@ import type { AddressPolicy } from './address-policy.ts'
 import { FetchError } from './fetch-error.ts'
 import { asFetchFailure, PassingFailure } from './http-request.ts'
 import type { Patience } from './patience.ts'
+import type { ProxyFor } from './proxy.ts'
 import { redactUri } from './redact.ts'
 
 const FIRST_BACKOFF_MS = 200
@@ -14,6 +15,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 /** How the network may be used. */
 export interface Remote {
   readonly policy: AddressPolicy
+  readonly proxyFor: ProxyFor
   readonly patience: Patience
   /** A connection that brings nothing for this long is given up for a new one. */
   readonly stallMs: number
