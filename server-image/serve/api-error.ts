@@ -65,3 +65,10 @@ export function errorBodyAt(path: string, error: ApiError): string {
 export function errorBody({ code, message, details }: ApiError): string {
   return JSON.stringify({ error: { code, message, ...(details.field !== undefined && { field: details.field }) } })
 }
+
+/** For all who ask for the model before it is there. */
+export function notLoaded(): ApiError {
+  return new ApiError('model_not_loaded', 'The model is not loaded yet; try again in a moment.', {
+    retryAfterSeconds: 1,
+  })
+}

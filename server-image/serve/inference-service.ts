@@ -4,7 +4,7 @@ import { DURATION_HEADER, REQUEST_ID_HEADER, REVISION_HEADER } from '../../proto
 import type { AnswerId, RecentAnswers } from '../monitor/recent-answers.ts'
 import type { EndpointCounts, ServerMetrics } from '../metrics/server-metrics.ts'
 import { JSON_TYPE, errorHeaders, isOk, type Answer } from './answer.ts'
-import { ApiError } from './api-error.ts'
+import { ApiError, notLoaded } from './api-error.ts'
 import type { AnswerBody, InferenceRequest, InferenceRoute } from './inference.ts'
 import type { ServingState } from './serving-state.ts'
 import type { Traffic } from './traffic/traffic.ts'
@@ -105,10 +105,4 @@ export class InferenceService {
     }
     return counts
   }
-}
-
-function notLoaded(): ApiError {
-  return new ApiError('model_not_loaded', 'The model is not loaded yet; try again in a moment.', {
-    retryAfterSeconds: 1,
-  })
 }

@@ -142,6 +142,9 @@ describe('before the model is loaded', () => {
     const refused = await post(`${url}/predict`, { features: row })
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1'])
     expect(refused.json).toMatchObject({ error: { code: 'model_not_loaded' } })
+    const metadata = await get(`${url}/v2/models/m`)
+    expect([metadata.status, metadata.headers.get('retry-after')]).toEqual([503, '1'])
+    expect(metadata.json).toMatchObject({ code: 'model_not_loaded', error: expect.any(String) as unknown })
     await failure
   })
 })

@@ -1,5 +1,6 @@
 /** What the Open Inference Protocol V2 lets clients ask about the server and its one model. */
 import type { RequestHandler } from 'express'
+import { notLoaded } from '../api-error.ts'
 import { answerJson, type PageRoute } from '../http/app.ts'
 import type { ServedModel } from '../served-model.ts'
 import type { ServingState } from '../serving-state.ts'
@@ -19,9 +20,8 @@ export function v2PagesOf(options: V2PagesOptions): PageRoute[] {
   const statusOfReady = () => (state.isReady ? 200 : 503)
   const ready: RequestHandler = answerJson(() => ({ ready: state.isReady }), statusOfReady)
   const metadata: RequestHandler = (_request, response) => {
-    if (state.model === undefined)
-      response.status(503).json({ error: 'The model is not loaded yet; try again in a moment.' })
-    else response.json(metadataOf(state.model, options))
+    if (state.model === undefined) throw notLoaded()
+    response.json(metadataOf(state.model, options))
   }
   return [
     {
