@@ -12,6 +12,7 @@ import {
   type Http2ServerRequest,
   type Http2ServerResponse,
   type Http2Session,
+  type ServerHttp2Stream,
 } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect'
@@ -153,8 +154,7 @@ export class GrpcServer {
   async #serve(request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
     const body = new CountedBody(this.#options.budget)
     this.#begin(request, body)
-    // What is left of a request that is answered already is not wanted (RFC 9113, 8.1).
-    response.once('finish', () => request.complete || request.stream.close(constants.NGHTTP2_NO_ERROR))
+    request.stream.once('finish', () => letGo(request.stream))
     const limit = new TimeLimit(request, this.#options.limits.requestTimeoutMs)
     const { handlers, refused } = this.#admit(request)
     if (handlers === undefined) return refuse(request, response, refused)
@@ -197,7 +197,7 @@ class TimeLimit {
   #timer: NodeJS.Timeout
 
   constructor({ stream }: Http2ServerRequest, ms: number) {
-    this.#end = () => stream.close()
+    this.#end = () => letGo(stream)
     this.#ms = ms
     this.#timer = setTimeout(this.#end, ms).unref()
     stream.once('close', () => clearTimeout(this.#timer))
@@ -253,6 +253,16 @@ class CountedBody {
     this.#budget.giveBack(this.#taken)
     this.#taken = 0
   }
+}
+
+/**
+ * What is left of a request that is answered is not wanted (RFC 9113, 8.1). It is read all the same, past whoever stopped reading it: a
+ * stream with bytes in it never closes, and what was taken for it would never be given back.
+ */
+function letGo(stream: ServerHttp2Stream): void {
+  if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+  stream.removeAllListeners('readable')
+  stream.resume()
 }
 
 /** A status without a message: it comes in one block of headers (gRPC over HTTP/2, "Trailers-Only"). */

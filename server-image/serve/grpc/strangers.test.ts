@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { Code, createClient } from '@connectrpc/connect'
-import { startTestServer } from '../testing.ts'
+import { eventually, post, startTestServer } from '../testing.ts'
 import { Health, HealthCheckResponse_ServingStatus as Status } from './generated/grpc/health/v1/health_pb.js'
 
 import {
@@ -18,6 +18,7 @@ import {
   message,
   nested,
   question,
+  row,
   serverWith,
   sessionTo,
   transportTo,
@@ -79,6 +80,16 @@ describe('strangers', () => {
       rawInputContents: [new Uint8Array(3 * 1024 * 1024)],
     })
     expect((await failure(clientOf(server).modelInfer(large))).code).toBe(Code.InvalidArgument)
+  })
+
+  test('whose messages are refused before they were read whole leave nothing taken', async () => {
+    const server = await serverWith('mlp20', { maxBodyBytes: 1024 * 1024, maxInflightBodyBytes: 1024 * 1024 })
+    for (let times = 0; times < 4; times += 1) {
+      const watch = { ':path': '/grpc.health.v1.Health/Watch' }
+      expect(await call(server, framed(new Uint8Array(200_000)), watch)).toBe('8')
+    }
+    const all = JSON.stringify({ features: row }).padEnd(1024 * 1024)
+    await eventually(async () => (await post(`${server.url}/predict`, all)).status === 200)
   })
 
   test('that ask for health at great length get no room for it', async () => {

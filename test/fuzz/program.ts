@@ -1,0 +1,113 @@
+/** The model server as a process that is attacked: what it says, and what must be so when it is over. */
+import { spawn } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+const ROOT = join(import.meta.dirname, '../..')
+export const HOST = '127.0.0.97'
+export const PORT = 18_099
+export const GRPC_PORT = 18_098
+const URL_OF_HTTP = `http://${HOST}:${PORT}`
+/** Of a request, and of all bodies together: the right request at the end needs all of it, so that not a byte of room may have been lost. */
+const ROOM_BYTES = 1024 * 1024
+/** Resident memory may differ by so much between a warm server and one that has been attacked. */
+const MEMORY_SLACK_BYTES = 96 * 1024 * 1024
+
+export class AttackedProgram {
+  readonly #dir = mkdtempSync(join(tmpdir(), 'penstock-fuzz-'))
+  readonly #program
+  #said = ''
+  #isOver = false
+  #warmBytes = 0
+
+  constructor() {
+    cpSync(join(ROOT, 'server-image/model/testdata/mlp20.onnx'), join(this.#dir, 'model.onnx'))
+    const args = [
+      'serve',
+      `--model-dir=${this.#dir}`,
+      '--model-name=m',
+      '--model-version=7',
+      `--port=${PORT}`,
+      `--grpc-port=${GRPC_PORT}`,
+      `--host=${HOST}`,
+      `--max-body-bytes=${ROOM_BYTES}`,
+      `--max-inflight-body-mib=${ROOM_BYTES / 1024 / 1024}`,
+      '--log-level=error',
+    ]
+    this.#program = spawn(process.execPath, [join(ROOT, 'server-image/main.ts'), ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    for (const stream of [this.#program.stdout, this.#program.stderr])
+      stream.on('data', (chunk: Buffer) => (this.#said = (this.#said + chunk.toString()).slice(-4000)))
+    this.#program.once('exit', () => (this.#isOver = true))
+  }
+
+  /** True when it has ended by itself. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** @throws Error when it is not within ten seconds */
+  async ready(): Promise<void> {
+    for (let tries = 0; tries < 200; tries += 1) {
+      const status = await fetch(`${URL_OF_HTTP}/readyz`).then(
+        (answer) => answer.status,
+        () => 0,
+      )
+      if (status === 200) return
+      await delay(50)
+    }
+    throw new Error(`the server did not become ready within ten seconds: ${this.#said}`)
+  }
+
+  /** Says how far the attack is, each time that another tenth is done. The first of them is when the server is warm. */
+  progress(what: string, total: number): (done: number) => void {
+    let tenths = 0
+    return (done) => {
+      const reached = Math.floor((done * 10) / total)
+      if (reached > tenths && !this.#isOver) {
+        const bytes = this.#residentBytes()
+        if (this.#warmBytes === 0) this.#warmBytes = bytes
+        console.log(`  ${done} of ${total} ${what}, ${Math.round(bytes / 1_048_576)} MiB`)
+      }
+      tenths = reached
+    }
+  }
+
+  /** Ends it. @returns what was found, one line each */
+  async end(): Promise<string[]> {
+    const findings = this.#isOver ? [`the server ended: ${this.#said.slice(-1500)}`] : await this.#aftermath()
+    this.kill()
+    if (this.#said.includes('fault of the server')) findings.push(`the log tells of a fault: ${this.#said.slice(-600)}`)
+    return findings
+  }
+
+  kill(): void {
+    this.#program.kill('SIGKILL')
+    rmSync(this.#dir, { recursive: true, force: true })
+  }
+
+  async #aftermath(): Promise<string[]> {
+    const findings: string[] = []
+    await delay(1500)
+    const features = Array.from({ length: 20 }, (_, index) => index)
+    const answer = await fetch(`${URL_OF_HTTP}/predict`, {
+      method: 'POST',
+      body: JSON.stringify({ features }).padEnd(ROOM_BYTES),
+      headers: { 'content-type': 'application/json' },
+      signal: AbortSignal.timeout(5000),
+    }).catch((error: unknown) => ({ status: String(error) }))
+    if (this.#isOver) return [`the server ended: ${this.#said}`]
+    if (answer.status !== 200) findings.push(`afterwards a right request gets ${answer.status}`)
+    const grown = this.#residentBytes() - this.#warmBytes
+    if (grown > MEMORY_SLACK_BYTES) findings.push(`memory grew by ${Math.round(grown / 1048576)} MiB`)
+    return findings
+  }
+
+  #residentBytes(): number {
+    const text = readFileSync(`/proc/${this.#program.pid ?? 0}/status`, 'utf8')
+    return Number(/VmRSS:\s+(\d+) kB/.exec(text)?.[1] ?? 0) * 1024
+  }
+}
