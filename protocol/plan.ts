@@ -30,6 +30,8 @@ export interface PlanPeer {
   readonly revision: string
   /** `host:port` of the peer revision's own Service (its ClusterIP: no name to look up, no DNS cache to go stale). */
   readonly address: string
+  /** What it speaks there: plain HTTP when this is absent. */
+  readonly scheme?: 'http' | 'https'
 }
 
 /** Name of the plan's key in the ConfigMap, and so of its file in the pod. */

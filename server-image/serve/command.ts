@@ -7,7 +7,7 @@ import { MONITOR_OPTIONS, monitorSettingsOf, type MonitorFlags } from '../monito
 import { wholeNumber } from '../monitor/flag-values.ts'
 import { DEFAULT_LIMITS } from './http/limits.ts'
 import { THREAD_CHOICES, type ThreadChoice } from './engine/open-model.ts'
-import { startServer, type RunningServer } from './server.ts'
+import { startServer, type RunningServer, type ServerOptions } from './server.ts'
 
 interface ServeFlags extends MonitorFlags {
   readonly modelDir: string
@@ -27,6 +27,9 @@ interface ServeFlags extends MonitorFlags {
   readonly maxInflightBodyMib: number
   readonly maxConnections: number
   readonly tokenFile?: string
+  readonly tlsCertFile?: string
+  readonly tlsKeyFile?: string
+  readonly tlsClientCaFile?: string
   readonly warmupRequests: number
   readonly intraOpThreads: number
   readonly modelThread: ThreadChoice
@@ -48,6 +51,18 @@ Examples:
       --traffic-dir=/etc/penstock/traffic --batch-max-size=64 --drain-seconds=30
   $ profile train.csv --model=models/model.onnx --out=profile.json
   $ serve --model-dir=./models --profile=profile.json`
+
+const TLS_OPTIONS: readonly Option[] = [
+  new Option(
+    '--tls-cert-file <file>',
+    'certificate (PEM, with its chain), read again when it changes: both ports then speak TLS alone',
+  ).env('PENSTOCK_TLS_CERT_FILE'),
+  new Option('--tls-key-file <file>', 'key of the certificate (PEM)').env('PENSTOCK_TLS_KEY_FILE'),
+  new Option(
+    '--tls-client-ca-file <file>',
+    'authorities of client certificates (PEM): all but health and metrics needs one',
+  ).env('PENSTOCK_TLS_CLIENT_CA_FILE'),
+]
 
 /** `serve`: one model over HTTP until SIGTERM, which drains; a second one ends at once. */
 export function serveCommand(): Command {
@@ -117,7 +132,7 @@ export function serveCommand(): Command {
     )
     .addHelpText('after', EXAMPLES)
     .action(serve)
-  for (const option of MONITOR_OPTIONS) command.addOption(option)
+  for (const option of [...TLS_OPTIONS, ...MONITOR_OPTIONS]) command.addOption(option)
   return command
 }
 
@@ -149,6 +164,7 @@ async function serve(flags: ServeFlags): Promise<void> {
       maxInflightBodyBytes: inflightBytesOf(flags),
       limits: { ...DEFAULT_LIMITS, maxConnections: flags.maxConnections },
       ...(flags.tokenFile !== undefined && { tokenFile: flags.tokenFile }),
+      ...tlsOf(flags),
       warmUpRuns: flags.warmupRequests,
       intraOpThreads: flags.intraOpThreads,
       thread: flags.modelThread,
@@ -192,6 +208,18 @@ function inflightBytesOf({ maxBodyBytes, maxInflightBodyMib }: ServeFlags): numb
   throw new Error(
     `--max-inflight-body-mib=${maxInflightBodyMib} must have room for a request of --max-body-bytes=${maxBodyBytes}.`,
   )
+}
+
+function tlsOf({
+  tlsCertFile: certFile,
+  tlsKeyFile: keyFile,
+  tlsClientCaFile: clientCaFile,
+}: ServeFlags): Pick<ServerOptions, 'tls'> {
+  if (certFile !== undefined && keyFile !== undefined) {
+    return { tls: { certFile, keyFile, ...(clientCaFile !== undefined && { clientCaFile }) } }
+  }
+  if (certFile === undefined && keyFile === undefined && clientCaFile === undefined) return {}
+  throw new Error('TLS needs both --tls-cert-file and --tls-key-file; --tls-client-ca-file is for use with them.')
 }
 
 function drainOnSignal(server: RunningServer, log: pino.Logger): void {

@@ -7,6 +7,8 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
+import { acceptedBy } from './tls/accepted.ts'
 
 export interface DrainTiming {
   /** Silence after which a connection, and the door, may be closed, in milliseconds. */
@@ -37,13 +39,17 @@ export class Connections {
   readonly #server: Server
   readonly #others: OtherRequests | undefined
   readonly #open = new Map<Socket, Connection>()
+  /** With TLS, the connections below the open ones, and those whose handshake is not over. */
+  readonly #below: ReadonlySet<Socket>
   /** Of a request that asks for an inference: probes and scrapes go on as long as there is anybody to ask. */
   #lastArrival = -Infinity
 
   constructor(server: Server, others?: OtherRequests) {
     this.#server = server
     this.#others = others
-    server.on('connection', (socket) => {
+    const isTls = server instanceof TlsServer
+    this.#below = isTls ? acceptedBy(server) : new Set()
+    server.on(isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
       this.#open.set(socket, { bytesRead: 0, heardAt: performance.now(), pending: 0 })
       socket.once('close', () => this.#open.delete(socket))
     })
@@ -65,7 +71,8 @@ export class Connections {
       const now = performance.now()
       this.#closeSilent(now, graceMs)
       const nobodyCame = now - Math.max(startedAt, this.#lastArrival, this.#others?.lastArrival ?? 0) >= graceMs
-      if ((nobodyCame && this.#open.size === 0) || now - startedAt >= limitMs) return this.close()
+      const nobodyIsHere = this.#open.size === 0 && this.#below.size === 0
+      if ((nobodyCame && nobodyIsHere) || now - startedAt >= limitMs) return this.close()
       await new Promise((resolve) => setTimeout(resolve, CHECK_EVERY_MS))
     }
   }
@@ -78,6 +85,7 @@ export class Connections {
       lostNone &&= !this.#isBusy(socket, connection)
       socket.destroy()
     }
+    for (const socket of this.#below) socket.destroy()
     return lostNone
   }
 

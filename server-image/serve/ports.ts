@@ -5,10 +5,10 @@ import { EVIDENCE_PATH } from '../../protocol/evidence.ts'
 import type { ServerMetrics } from '../metrics/server-metrics.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { monitorPages } from '../monitor/pages.ts'
-import { tokenGuard } from './access/guard.ts'
+import { allOf, certificateGuard, tokenGuard } from './access/guard.ts'
 import type { Tokens } from './access/tokens.ts'
 import { Connections, type DrainTiming } from './drain.ts'
-import type { GrpcServer } from './grpc/grpc-server.ts'
+import type { GrpcCaller, GrpcServer } from './grpc/grpc-server.ts'
 import { createApp } from './http/app.ts'
 import { BodyBudget } from './http/body-budget.ts'
 import { Exchanges } from './http/exchanges.ts'
@@ -20,6 +20,8 @@ import { pagesOf } from './pages.ts'
 import { inferenceRoutes } from './routes.ts'
 import type { ServerOptions } from './server.ts'
 import type { ServingState } from './serving-state.ts'
+import { doubtOf } from './tls/proof.ts'
+import type { TlsIdentity } from './tls/tls-identity.ts'
 import type { Traffic } from './traffic/traffic.ts'
 
 export interface PortsOptions {
@@ -30,6 +32,8 @@ export interface PortsOptions {
   readonly monitor: Monitor
   readonly traffic: Traffic
   readonly tokens: Tokens | undefined
+  /** With it both ports speak TLS. */
+  readonly tls: TlsIdentity | undefined
 }
 
 export interface Ports {
@@ -104,7 +108,7 @@ function commonOf({ options, state, metrics, monitor, traffic }: PortsOptions): 
 
 /** Its code is loaded only where it is wanted. */
 async function grpcServerOf(
-  { options, state, tokens }: PortsOptions,
+  { options, state, tokens, tls }: PortsOptions,
   { service, bodies, isClosing, onInternalError }: Common,
 ): Promise<GrpcServer> {
   const [{ GrpcServer }, { grpcServices }] = await Promise.all([
@@ -115,14 +119,29 @@ async function grpcServerOf(
     services: grpcServices({ ...options, state, service }),
     budget: bodies.budget,
     limits: options.limits,
-    accepts: tokens === undefined ? undefined : (authorization) => tokens.accept(authorization),
+    refusalOf: grpcRefusals(tokens, tls),
+    tls,
     isClosing,
     onInternalError,
   })
 }
 
-function httpServerOf(parts: PortsOptions, common: Common): { readonly server: Server; readonly front: DirectFront } {
-  const { options, instance, state, metrics, monitor, traffic, tokens } = parts
+function grpcRefusals(tokens: Tokens | undefined, tls: TlsIdentity | undefined) {
+  return ({ authorization, doubt }: GrpcCaller): string | undefined => {
+    if (tls?.asksForCertificates === true && doubt !== undefined) return doubt
+    if (tokens === undefined || tokens.accept(authorization)) return undefined
+    return 'This server wants the metadata "authorization: Bearer <token>".'
+  }
+}
+
+interface HttpFront {
+  readonly server: Server
+  /** Not with TLS: what is read on a socket there is not what a client said. */
+  readonly front: DirectFront | undefined
+}
+
+function httpServerOf(parts: PortsOptions, common: Common): HttpFront {
+  const { options, instance, state, metrics, monitor, traffic, tokens, tls } = parts
   const { service, bodies, isClosing, onInternalError } = common
   const exchanges = new Exchanges(isClosing)
   const routes = inferenceRoutes(options)
@@ -158,13 +177,15 @@ function httpServerOf(parts: PortsOptions, common: Common): { readonly server: S
     exchanges,
     onInternalError,
   })
-  const guard = tokens === undefined ? undefined : tokenGuard(tokens)
-  const server = createHttpServer({ listener, exchanges, bodies, limits: options.limits, guard })
+  const forTokens = tokens === undefined ? undefined : tokenGuard(tokens)
+  const guard = allOf([tls?.asksForCertificates === true ? certificateGuard(doubtOf) : undefined, forTokens])
+  const server = createHttpServer({ listener, exchanges, bodies, limits: options.limits, guard, tls })
+  if (tls !== undefined) return { server, front: undefined }
   const front = new DirectFront(server, {
     routeOf(head) {
       const route = routesByPath.get(head.target)
       const isWelcome =
-        head.bodyBytes <= bodies.maxBytes && guard?.({ url: head.target, headers: head.headers }) === undefined
+        head.bodyBytes <= bodies.maxBytes && forTokens?.({ url: head.target, headers: head.headers }) === undefined
       return isWelcome ? route : undefined
     },
     answer: (route, request) => service.answer(route, request),

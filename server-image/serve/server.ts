@@ -15,6 +15,8 @@ import type { HttpLimits } from './http/limits.ts'
 import { openPorts } from './ports.ts'
 import { serveModel, type BatchingOptions } from './served-model.ts'
 import { ServingState } from './serving-state.ts'
+import type { TlsFiles } from './tls/tls-files.ts'
+import { TlsIdentity } from './tls/tls-identity.ts'
 import { watchPlan } from './traffic/plan-watch.ts'
 import { Traffic } from './traffic/traffic.ts'
 
@@ -40,6 +42,8 @@ export interface ServerOptions {
   readonly limits: HttpLimits
   /** Bearer tokens of those who may ask for more than health and metrics; without it everybody may. */
   readonly tokenFile?: string
+  /** With these both ports speak TLS, and nothing else. */
+  readonly tls?: TlsFiles
   readonly warmUpRuns: number
   /** Threads that one run of the model may use. */
   readonly intraOpThreads: number
@@ -85,19 +89,22 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const instance = randomUUID()
   const monitor = await startMonitor(options.monitoring, { revision, instance })
   registerMonitorMetrics(metrics.registry, monitor)
+  const tls = options.tls === undefined ? undefined : openIdentity(options.tls, log)
   const traffic = new Traffic({
     revision,
+    identity: tls,
     relayTimeoutMs: options.relayTimeoutMs,
     phase: randomInt(1000),
     onRelay: (peer, result) => metrics.countRelayed(peer, result),
   })
   const tokens = options.tokenFile === undefined ? undefined : openTokens(options.tokenFile, log)
-  const ports = await openPorts({ options, instance, state, metrics, monitor, traffic, tokens })
+  const ports = await openPorts({ options, instance, state, metrics, monitor, traffic, tokens, tls })
   const watch = options.trafficDir === undefined ? undefined : followPlan(options.trafficDir, traffic, options)
   const opened = becomeReady({ state, metrics, monitor, traffic }, options)
   const release = async () => {
     watch?.close()
     tokens?.close()
+    tls?.close()
     traffic.close()
     await ports.closed
     await opened.then(
@@ -129,6 +136,14 @@ function openTokens(path: string, log: Logger): Tokens {
     path,
     onChange: (message) => log.info(message),
     onBadChange: (message) => log.error(message),
+  })
+}
+
+function openIdentity(files: TlsFiles, log: Logger): TlsIdentity {
+  return new TlsIdentity({
+    files,
+    onChange: (message) => log.info(message),
+    onTrouble: (message) => log.error(message),
   })
 }
 

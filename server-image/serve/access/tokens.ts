@@ -3,15 +3,14 @@
  * are rotated by adding the new one, moving the clients, and taking the old one out.
  */
 import { hash } from 'node:crypto'
-import { readFileSync, statSync, type Stats } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { watchFiles } from './watch-files.ts'
 
 const MIN_CHARACTERS = 16
 const MAX_CHARACTERS = 4096
 const MAX_TOKENS = 1000
 /** What RFC 6750, 2.1 lets a token be made of. */
 const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/
-const LOOK_EVERY_MS = 2_000
 
 export interface TokensOptions {
   /** One token a line; empty lines and lines that begin with # mean nothing. */
@@ -26,17 +25,18 @@ export class Tokens {
   readonly #options: TokensOptions
   /** Digests: to find one takes the same time however much of a wrong token is right. */
   #digests: ReadonlySet<string>
-  /** Which file was read last. */
-  #seen: string
-  readonly #timer: NodeJS.Timeout
+  readonly #stopWatching: () => void
 
   /** @throws Error when the file cannot be read or holds anything else, naming file and line but no token */
   constructor(options: TokensOptions) {
     this.#options = options
-    // In this order, so that a change in between is seen as one later.
-    this.#seen = identityOf(statSync(options.path))
-    this.#digests = readTokens(options.path)
-    this.#timer = setInterval(() => void this.#look(), LOOK_EVERY_MS).unref()
+    this.#stopWatching = watchFiles([options.path], () => this.#reread())
+    try {
+      this.#digests = readTokens(options.path)
+    } catch (error) {
+      this.#stopWatching()
+      throw error
+    }
   }
 
   /** @param authorization value of the header */
@@ -46,14 +46,7 @@ export class Tokens {
   }
 
   close(): void {
-    clearInterval(this.#timer)
-  }
-
-  async #look(): Promise<void> {
-    const found = await stat(this.#options.path).then(identityOf, (error: Error) => error.message)
-    if (found === this.#seen) return
-    this.#seen = found
-    this.#reread()
+    this.#stopWatching()
   }
 
   #reread(): void {
@@ -65,10 +58,6 @@ export class Tokens {
       onBadChange(`${(error as Error).message}; the tokens that were accepted before still are`)
     }
   }
-}
-
-function identityOf({ ino, mtimeMs, size }: Stats): string {
-  return `${ino} ${mtimeMs} ${size}`
 }
 
 function readTokens(path: string): ReadonlySet<string> {

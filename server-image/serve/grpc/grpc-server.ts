@@ -1,5 +1,5 @@
 /**
- * The gRPC port: HTTP/2 without TLS, as meshes and clients in the cluster speak it.
+ * The gRPC port: HTTP/2, without TLS as meshes and clients in the cluster speak it, or with it.
  *
  * A gRPC client keeps one connection for its life, so the server tells it to go: a GOAWAY lets every call on its way end, and the client
  * makes a new connection, to whichever pod the Service picks then. The GOAWAY names the last call that the server saw; later ones are
@@ -7,14 +7,16 @@
  */
 import {
   constants,
+  createSecureServer,
   createServer,
+  type Http2SecureServer,
   type Http2Server,
   type Http2ServerRequest,
   type Http2ServerResponse,
   type Http2Session,
   type ServerHttp2Stream,
 } from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect'
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node'
 import type { DrainTiming } from '../drain.ts'
@@ -22,17 +24,29 @@ import { refusal } from './failure.ts'
 import { tooManyFields } from './message-size.ts'
 import type { BodyBudget } from '../http/body-budget.ts'
 import { MAX_HEADER_BYTES, type HttpLimits } from '../http/limits.ts'
+import { acceptedBy } from '../tls/accepted.ts'
+import { doubtOf, type Doubt } from '../tls/proof.ts'
+import type { TlsIdentity } from '../tls/tls-identity.ts'
 
 export interface GrpcServerOptions {
   readonly services: ConnectRouter
   /** Of all message bytes in memory, those of the REST port included. */
   readonly budget: BodyBudget
   readonly limits: HttpLimits
-  /** Says whether a call may be made with this `authorization`; without it every call may. */
-  readonly accepts?: ((authorization: string | undefined) => boolean) | undefined
+  /** Says why a call may not be made; undefined when it may. Without it every call may. */
+  readonly refusalOf?: ((call: GrpcCaller) => string | undefined) | undefined
+  /** With it the port speaks TLS, and nothing else. */
+  readonly tls?: TlsIdentity | undefined
   /** Whether clients are to go elsewhere for their next call. */
   readonly isClosing: () => boolean
   readonly onInternalError: (error: unknown) => void
+}
+
+/** What is known of who makes a call. */
+export interface GrpcCaller {
+  readonly authorization: string | undefined
+  /** Why the connection's certificate proves nothing, if it does not. */
+  readonly doubt: string | undefined
 }
 
 const MAX_STREAMS_PER_CONNECTION = 128
@@ -43,7 +57,7 @@ const IDLE_MS = 30 * 60_000
 const FRAME_HEAD_BYTES = 5
 const MODEL_INFER = '/inference.GRPCInferenceService/ModelInfer'
 
-/** What needs no token: it tells nobody anything but whether the server lives. */
+/** What needs neither token nor certificate: it tells nobody anything but whether the server lives. */
 const OPEN = /^\/(inference\.GRPCInferenceService\/(ServerLive|ServerReady|ModelReady)|grpc\.health\.v1\.Health\/\w+)$/
 
 type Handlers = ReadonlyMap<string, ConnectRouter['handlers'][number]>
@@ -53,32 +67,38 @@ interface Connection {
   calls: number
   /** When one was last made or answered. */
   activeAt: number
+  readonly doubt: Doubt
 }
 
 export class GrpcServer {
   readonly #options: GrpcServerOptions
   readonly #handlers: Handlers
-  readonly #server: Http2Server
+  readonly #server: Http2Server | Http2SecureServer
+  readonly #accepted: ReadonlySet<Socket>
   readonly #sessions = new Map<Http2Session, Connection>()
   #lastArrival = -Infinity
 
   constructor(options: GrpcServerOptions) {
     this.#options = options
     this.#handlers = new Map(options.services.handlers.map((handler) => [handler.requestPath, handler]))
-    this.#server = createServer(
-      {
-        settings: {
-          maxConcurrentStreams: MAX_STREAMS_PER_CONNECTION,
-          maxHeaderListSize: MAX_HEADER_BYTES,
-          initialWindowSize: WINDOW_BYTES,
-        },
-        unknownProtocolTimeout: options.limits.headersTimeoutMs,
+    const { limits, tls } = options
+    const settings = {
+      settings: {
+        maxConcurrentStreams: MAX_STREAMS_PER_CONNECTION,
+        maxHeaderListSize: MAX_HEADER_BYTES,
+        initialWindowSize: WINDOW_BYTES,
       },
-      (request, response) => void this.#serve(request, response),
-    )
+      unknownProtocolTimeout: limits.headersTimeoutMs,
+    }
+    const serve = (request: Http2ServerRequest, response: Http2ServerResponse) => void this.#serve(request, response)
+    this.#server =
+      tls === undefined
+        ? createServer(settings, serve)
+        : tls.follow(createSecureServer({ ...settings, ...tls.serverOptions(limits.headersTimeoutMs) }, serve))
+    this.#accepted = acceptedBy(this.#server)
     this.#server.maxConnections = options.limits.maxConnections
     this.#server.on('session', (session) => {
-      this.#sessions.set(session, { calls: 0, activeAt: performance.now() })
+      this.#sessions.set(session, { calls: 0, activeAt: performance.now(), doubt: doubtOf(session.socket) })
       session.setLocalWindowSize(WINDOW_BYTES)
       // Whoever says nothing takes a place from others.
       const silent = setTimeout(() => session.destroy(), options.limits.headersTimeoutMs)
@@ -114,7 +134,8 @@ export class GrpcServer {
         if (calls === 0 && now - activeAt >= graceMs) session.close()
       }
       const nobodyCame = now - Math.max(startedAt, this.#lastArrival) >= graceMs
-      if ((nobodyCame && this.#sessions.size === 0) || now - startedAt >= limitMs) return this.close()
+      const nobodyIsHere = this.#sessions.size === 0 && this.#accepted.size === 0
+      if ((nobodyCame && nobodyIsHere) || now - startedAt >= limitMs) return this.close()
       await new Promise((resolve) => setTimeout(resolve, CHECK_EVERY_MS))
     }
   }
@@ -127,6 +148,7 @@ export class GrpcServer {
       lostNone &&= calls === 0
       session.destroy()
     }
+    for (const socket of this.#accepted) socket.destroy()
     return lostNone
   }
 
@@ -154,7 +176,9 @@ export class GrpcServer {
   async #serve(request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
     const body = new CountedBody(this.#options.budget)
     this.#begin(request, body)
-    request.stream.once('finish', () => letGo(request.stream))
+    request.stream.once('finish', () => readRest(request.stream))
+    // What is left of a request that is answered already is not wanted (RFC 9113, 8.1).
+    response.once('finish', () => request.complete || request.stream.close(constants.NGHTTP2_NO_ERROR))
     const limit = new TimeLimit(request, this.#options.limits.requestTimeoutMs)
     const { handlers, refused } = this.#admit(request)
     if (handlers === undefined) return refuse(request, response, refused)
@@ -173,18 +197,19 @@ export class GrpcServer {
     }
   }
 
-  #admit({ url, headers }: Http2ServerRequest): {
+  #admit({ url, headers: { authorization }, stream: { session } }: Http2ServerRequest): {
     handlers?: ConnectRouter['handlers'][number]
     refused: ConnectError
   } {
     const handlers = this.#handlers.get(url)
     if (handlers === undefined)
       return { refused: refusal(`There is no method ${url.slice(0, 200)}.`, Code.Unimplemented) }
-    const mayCall = this.#options.accepts?.(headers.authorization) ?? true
-    if (mayCall || OPEN.test(url)) return { handlers, refused: NONE }
-    return {
-      refused: refusal('This server wants the metadata "authorization: Bearer <token>".', Code.Unauthenticated),
-    }
+    const connection = session === undefined ? undefined : this.#sessions.get(session)
+    const doubt = connection === undefined ? 'The connection of this call is gone.' : connection.doubt()
+    const why = this.#options.refusalOf?.({ authorization, doubt })
+    return why === undefined || OPEN.test(url)
+      ? { handlers, refused: NONE }
+      : { refused: refusal(why, Code.Unauthenticated) }
   }
 }
 
@@ -197,7 +222,10 @@ class TimeLimit {
   #timer: NodeJS.Timeout
 
   constructor({ stream }: Http2ServerRequest, ms: number) {
-    this.#end = () => letGo(stream)
+    this.#end = () => {
+      stream.close()
+      readRest(stream)
+    }
     this.#ms = ms
     this.#timer = setTimeout(this.#end, ms).unref()
     stream.once('close', () => clearTimeout(this.#timer))
@@ -256,11 +284,10 @@ class CountedBody {
 }
 
 /**
- * What is left of a request that is answered is not wanted (RFC 9113, 8.1). It is read all the same, past whoever stopped reading it: a
- * stream with bytes in it never closes, and what was taken for it would never be given back.
+ * Reads what is left of a request that is answered, past whoever stopped reading it: a stream with bytes in it never closes, and what was
+ * taken for it would never be given back.
  */
-function letGo(stream: ServerHttp2Stream): void {
-  if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+function readRest(stream: ServerHttp2Stream): void {
   stream.removeAllListeners('readable')
   stream.resume()
 }

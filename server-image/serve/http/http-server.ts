@@ -1,5 +1,6 @@
 /** The node:http server with limits that hold against slow, huge and broken clients; every refusal is JSON. */
 import { createServer, STATUS_CODES, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { Guard } from '../access/guard.ts'
 import { errorHeaders } from '../answer.ts'
@@ -9,6 +10,7 @@ import type { Exchange, Exchanges } from './exchanges.ts'
 import { KEEP_ALIVE_MS, MAX_HEADER_BYTES, type HttpLimits } from './limits.ts'
 import { send, sendEarly, type Sendable } from './send.ts'
 import { canonicalTarget } from './target.ts'
+import type { TlsIdentity } from '../tls/tls-identity.ts'
 
 const MAX_CHECK_INTERVAL_MS = 1_000
 
@@ -20,9 +22,11 @@ export interface HttpServerOptions {
   readonly limits: HttpLimits
   /** Without one everybody may ask everything. */
   readonly guard?: Guard | undefined
+  /** With it the server speaks TLS, and nothing else. */
+  readonly tls?: TlsIdentity | undefined
 }
 
-export function createHttpServer({ listener, exchanges, bodies, limits, guard }: HttpServerOptions): Server {
+export function createHttpServer({ listener, exchanges, bodies, limits, guard, tls }: HttpServerOptions): Server {
   const { headersTimeoutMs, requestTimeoutMs, maxConnections } = limits
   const begun =
     (handle: RequestListener): RequestListener =>
@@ -33,17 +37,18 @@ export function createHttpServer({ listener, exchanges, bodies, limits, guard }:
       exchanges.endWith({ request, response })
       sendEarly(request, response, errorAnswer(request, refusal))
     }
-  const server = createServer(
-    {
-      headersTimeout: headersTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: Math.min(MAX_CHECK_INTERVAL_MS, headersTimeoutMs),
-      maxHeaderSize: MAX_HEADER_BYTES,
-      noDelay: true,
-    },
-    begun(listener),
-  )
+  const settings = {
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: Math.min(MAX_CHECK_INTERVAL_MS, headersTimeoutMs),
+    maxHeaderSize: MAX_HEADER_BYTES,
+    noDelay: true,
+  }
+  const server =
+    tls === undefined
+      ? createServer(settings, begun(listener))
+      : tls.follow(createTlsServer({ ...settings, ...tls.serverOptions(headersTimeoutMs) }, begun(listener)))
   server.maxConnections = maxConnections
   server.maxRequestsPerSocket = 0
   const refused = new WeakSet<Duplex>()

@@ -6,6 +6,7 @@ import type { InferenceRequest } from '../inference.ts'
 import { blameOf } from './blame.ts'
 import { Breaker } from './breaker.ts'
 import type { Pace } from './pace.ts'
+import type { PeerIdentity } from './peer-connections.ts'
 import { Peer, PeerFailure, type PeerAnswer } from './peer.ts'
 import { isOfSameModel } from './revision-name.ts'
 import type { RelayResult } from './traffic.ts'
@@ -14,6 +15,8 @@ export interface PeerLinkOptions {
   /** How long a peer may take to answer now. */
   readonly pace: Pace
   readonly onRelay: (peer: string, result: RelayResult) => void
+  /** What this server itself speaks TLS with, if it does. */
+  readonly identity?: PeerIdentity | undefined
 }
 
 export interface FailedOutcome {
@@ -41,11 +44,11 @@ export class PeerLink {
   constructor(to: PlanPeer, options: PeerLinkOptions) {
     this.#to = to
     this.#options = options
-    this.#peer = new Peer(to)
+    this.#peer = new Peer(to, options.identity)
   }
 
-  isTo({ revision, address }: PlanPeer): boolean {
-    return this.#to.revision === revision && this.#to.address === address
+  isTo({ revision, address, scheme }: PlanPeer): boolean {
+    return this.#to.revision === revision && this.#to.address === address && this.#to.scheme === scheme
   }
 
   count(result: RelayResult): void {

@@ -1,12 +1,13 @@
 /** Asks another revision's pods for an answer, over kept-alive connections, within a budget of time. */
 import { performance } from 'node:perf_hooks'
-import type { Dispatcher, Pool } from 'undici'
+import type { Dispatcher } from 'undici'
 import { DURATION_HEADER, RELAYED_HEADER, REVISION_HEADER } from '../../../protocol/headers.ts'
 import type { PlanPeer } from '../../../protocol/plan.ts'
 import type { Answer } from '../answer.ts'
 import type { InferenceRequest } from '../inference.ts'
 import { MAX_HEADER_BYTES } from '../http/limits.ts'
 import { headerBytes, sentOn } from './forwarding.ts'
+import { PeerConnections, type PeerIdentity } from './peer-connections.ts'
 
 export interface PeerAnswer extends Answer {
   /** The revision that it says it comes from; undefined when no Penstock server gave it. */
@@ -25,15 +26,6 @@ export class PeerFailure extends Error {
   }
 }
 
-/**
- * Shorter than the time that a draining server leaves idle connections open, so that it is always the asking side that closes
- * them and no request meets a closing connection.
- */
-const IDLE_MS = 2_000
-const CONNECT_TIMEOUT_MS = 800
-const MAX_CONNECTIONS = 256
-/** New connections go to whichever pod the Service picks: without an end to the old ones, pods that came later would get none. */
-const MAX_REQUESTS_PER_CONNECTION = 2_000
 export const MAX_ANSWER_BYTES = 32 * 1024 * 1024
 /** Of all answers that are on their way: a peer that talks must not take the memory that we answer with. */
 const MAX_BYTES_ON_THEIR_WAY = 64 * 1024 * 1024
@@ -44,14 +36,13 @@ const ADDED_HEADER_BYTES = 512
 const CONNECTION_LOST: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
 
 export class Peer {
-  /** Its code is loaded with the first peer: most servers never have one. */
-  readonly #pool: Promise<Pool>
+  readonly #connections: PeerConnections
   readonly #revision: string
   readonly #room: Room = { left: MAX_BYTES_ON_THEIR_WAY }
 
-  constructor({ address, revision }: PlanPeer) {
-    this.#revision = revision
-    this.#pool = openPool(`http://${address}`)
+  constructor(to: PlanPeer, identity?: PeerIdentity) {
+    this.#revision = to.revision
+    this.#connections = new PeerConnections(to, identity)
   }
 
   /**
@@ -78,11 +69,11 @@ export class Peer {
 
   /** Lets requests on their way come back first. */
   close(): void {
-    void this.#pool.then((pool) => pool.close()).catch(() => undefined)
+    this.#connections.close()
   }
 
   async #exchange(question: Dispatcher.DispatchOptions, limit: Limit): Promise<PeerAnswer> {
-    const pool = await this.#pool
+    const pool = await this.#connections.pool
     return new Promise((resolve, reject) => {
       const exchange = new Exchange(resolve, reject, { ...limit, room: this.#room })
       try {
@@ -92,20 +83,6 @@ export class Peer {
       }
     })
   }
-}
-
-async function openPool(origin: string): Promise<Pool> {
-  const { Pool } = await import('undici')
-  return new Pool(origin, {
-    connections: MAX_CONNECTIONS,
-    pipelining: 1,
-    keepAliveTimeout: IDLE_MS,
-    keepAliveMaxTimeout: IDLE_MS,
-    maxRequestsPerClient: MAX_REQUESTS_PER_CONNECTION,
-    connect: { timeout: CONNECT_TIMEOUT_MS },
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  })
 }
 
 interface Limit {

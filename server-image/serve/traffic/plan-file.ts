@@ -63,7 +63,7 @@ function integerIn(plan: Members, name: string, max: number): number {
 const ADDRESS = /^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/
 
 function parsePeer(value: unknown, ownRevision: string): PlanPeer {
-  const { revision, address } = asObject(value, 'peer')
+  const { revision, address, scheme } = asObject(value, 'peer')
   if (typeof revision !== 'string' || revision === '' || revision === ownRevision) {
     throw new PlanError(`peer.revision must name another revision, got ${shown(revision)}`)
   }
@@ -71,7 +71,10 @@ function parsePeer(value: unknown, ownRevision: string): PlanPeer {
   if (typeof address !== 'string' || port < 1 || port > 65_535) {
     throw new PlanError(`peer.address must be host:port, got ${shown(address)}`)
   }
-  return { revision, address }
+  if (scheme !== undefined && scheme !== 'http' && scheme !== 'https') {
+    throw new PlanError(`peer.scheme must be http or https, got ${shown(scheme)}`)
+  }
+  return { revision, address, ...(scheme !== undefined && { scheme }) }
 }
 
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/

@@ -19,7 +19,7 @@ import { Shadow } from './shadow.ts'
 import { Split, stickyBucket } from './split.ts'
 import { Tally } from './tally.ts'
 
-export interface TrafficOptions extends Pick<PeerLinkOptions, 'onRelay'> {
+export interface TrafficOptions extends Pick<PeerLinkOptions, 'onRelay' | 'identity'> {
   readonly revision: string
   /** What a peer may take to answer in any case, in milliseconds; a slow model's may take several times our own duration. */
   readonly relayTimeoutMs: number
@@ -211,7 +211,7 @@ export class Traffic {
 
   /** Connections to a peer that stays, and what its breaker knows, outlive the plan. */
   #begin(file: PlanFile, before?: PeerLink): PlanInForce {
-    const { phase } = this.#options
+    const { phase, onRelay, identity } = this.#options
     const plan = {
       file,
       own: new Tally(),
@@ -220,9 +220,7 @@ export class Traffic {
     }
     if (file.peer === undefined) return plan
     const link =
-      before?.isTo(file.peer) === true
-        ? before
-        : new PeerLink(file.peer, { onRelay: this.#options.onRelay, pace: this.#pace })
+      before?.isTo(file.peer) === true ? before : new PeerLink(file.peer, { onRelay, identity, pace: this.#pace })
     const tally = new Tally()
     return { ...plan, peer: { link, tally, shadow: new Shadow(link, tally) } }
   }
