@@ -14,7 +14,6 @@ import {
   type Http2ServerRequest,
   type Http2ServerResponse,
   type Http2Session,
-  type ServerHttp2Stream,
 } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect'
@@ -176,7 +175,7 @@ export class GrpcServer {
   async #serve(request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
     const body = new CountedBody(this.#options.budget)
     this.#begin(request, body)
-    request.stream.once('finish', () => readRest(request.stream))
+    request.stream.once('finish', () => readRest(request))
     // What is left of a request that is answered already is not wanted (RFC 9113, 8.1).
     response.once('finish', () => request.complete || request.stream.close(constants.NGHTTP2_NO_ERROR))
     const limit = new TimeLimit(request, this.#options.limits.requestTimeoutMs)
@@ -221,10 +220,11 @@ class TimeLimit {
   readonly #ms: number
   #timer: NodeJS.Timeout
 
-  constructor({ stream }: Http2ServerRequest, ms: number) {
+  constructor(request: Http2ServerRequest, ms: number) {
+    const { stream } = request
     this.#end = () => {
       stream.close()
-      readRest(stream)
+      readRest(request)
     }
     this.#ms = ms
     this.#timer = setTimeout(this.#end, ms).unref()
@@ -287,8 +287,8 @@ class CountedBody {
  * Reads what is left of a request that is answered, past whoever stopped reading it: a stream with bytes in it never closes, and what was
  * taken for it would never be given back.
  */
-function readRest(stream: ServerHttp2Stream): void {
-  stream.removeAllListeners('readable')
+function readRest({ stream }: Http2ServerRequest): void {
+  stream.removeAllListeners('data')
   stream.resume()
 }
 
