@@ -292,13 +292,15 @@ function readRest({ stream }: Http2ServerRequest): void {
   stream.resume()
 }
 
-/** A status without a message: it comes in one block of headers (gRPC over HTTP/2, "Trailers-Only"). */
+/**
+ * A status without a message: it comes in one block of headers that ends the stream (gRPC over HTTP/2, "Trailers-Only"). Headers that are
+ * written before the end do not, and grpcio takes the empty frame behind them for a stream that was removed.
+ */
 function refuse(request: Http2ServerRequest, response: Http2ServerResponse, { code, rawMessage }: ConnectError): void {
   request.resume()
-  response.writeHead(200, {
-    'content-type': 'application/grpc+proto',
-    'grpc-status': String(code),
-    'grpc-message': encodeURIComponent(rawMessage),
-  })
+  response.statusCode = 200
+  response.setHeader('content-type', 'application/grpc+proto')
+  response.setHeader('grpc-status', String(code))
+  response.setHeader('grpc-message', encodeURIComponent(rawMessage))
   response.end()
 }

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:http2'
 import { connect as connectTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -122,6 +124,9 @@ describe('strangers', () => {
     expect((await failure(client.modelMetadata({ name: 'm' }))).code).toBe(Code.Unauthenticated)
     expect((await client.serverReady({})).ready).toBe(true)
     expect((await createClient(Health, transportTo(server)).check({})).status).toBe(Status.SERVING)
+    const { stream } = callOn(sessionTo(server))
+    const [, flags] = (await once(stream, 'response')) as [unknown, number]
+    expect(flags & constants.NGHTTP2_FLAG_END_STREAM).not.toBe(0)
     const headers = { authorization: `Bearer ${token}` }
     expect((await client.modelInfer(question(), { headers })).outputs).toHaveLength(1)
   })
