@@ -18,8 +18,6 @@ export interface Proxy {
 /** Undefined: connect to the host itself. @throws FetchError that names the variable which is malformed */
 export type ProxyFor = (url: URL) => Proxy | undefined
 
-export const noProxy: ProxyFor = () => undefined
-
 export function proxyFrom(env: Environment): ProxyFor {
   return (url) => {
     const variable = variableOf(env, url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY')
