@@ -116,6 +116,7 @@ describe('deletion', () => {
     const source = `
       const note = (text) => require('fs').appendFileSync(process.argv[1], text)
       process.on('SIGTERM', () => { note('term '); setTimeout(() => { note('bye'); process.exit() }, 300) })
+      note('up ')
       ${WAIT}
     `
     const preStop = {
@@ -123,10 +124,12 @@ describe('deletion', () => {
     }
     await node.run('graceful', { containers: [script(source, { args: [file], lifecycle: { preStop } })] })
     await running(node, 'graceful')
+    // A container runs as soon as its process has begun, which cannot be asked to end before it listens.
+    await eventually(async () => (await readFile(file, 'utf8')) === 'up ')
     await node.remove('graceful')
     expect((await node.pod('graceful')).metadata.deletionTimestamp).toBeDefined()
     await eventually(() => isGone(node, 'graceful'))
-    expect(await readFile(file, 'utf8')).toBe('hook term bye')
+    expect(await readFile(file, 'utf8')).toBe('up hook term bye')
   })
 
   test('a process that does not listen is killed with all of its group when the grace is over', async () => {
