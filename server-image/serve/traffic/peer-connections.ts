@@ -54,7 +54,7 @@ export class PeerConnections {
   async #open(): Promise<Pool> {
     const { address, scheme = 'http' } = this.#to
     const tls = scheme === 'https' ? this.#tls() : undefined
-    const { Pool } = await import('undici')
+    const { Pool } = await import('./pool.ts')
     return new Pool(`${scheme}://${address}`, {
       connections: MAX_CONNECTIONS,
       pipelining: 1,
