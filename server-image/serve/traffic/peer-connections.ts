@@ -51,7 +51,14 @@ export class PeerConnections {
     void this.#pool.then((pool) => pool.close()).catch(() => undefined)
   }
 
-  async #open(): Promise<Pool> {
+  /** Whoever asks is told when there is none; nobody else is to die of it. */
+  #open(): Promise<Pool> {
+    const pool = this.#connect()
+    pool.catch(() => undefined)
+    return pool
+  }
+
+  async #connect(): Promise<Pool> {
     const { address, scheme = 'http' } = this.#to
     const tls = scheme === 'https' ? this.#tls() : undefined
     const { Pool } = await import('./pool.ts')

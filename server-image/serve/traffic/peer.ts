@@ -56,14 +56,16 @@ export class Peer {
       throw new PeerFailure('its headers leave no room for ours', 'room')
     }
     const question = { method: 'POST', path: request.url, headers, body: request.body } as const
+    // Its first use loads the client's code, which is no time of the peer's.
+    const pool = await this.#connections.pool
     const limit = { budgetMs, deadline: performance.now() + budgetMs }
     try {
-      return await this.#exchange(question, limit)
+      return await this.#exchange(pool, question, limit)
     } catch (error) {
       const isLost =
         error instanceof PeerFailure && CONNECTION_LOST.has((error.cause as NodeJS.ErrnoException | undefined)?.code)
       if (!isLost || performance.now() >= limit.deadline) throw error
-      return { ...(await this.#exchange(question, limit)), lost: error.message }
+      return { ...(await this.#exchange(pool, question, limit)), lost: error.message }
     }
   }
 
@@ -72,8 +74,7 @@ export class Peer {
     this.#connections.close()
   }
 
-  async #exchange(question: Dispatcher.DispatchOptions, limit: Limit): Promise<PeerAnswer> {
-    const pool = await this.#connections.pool
+  #exchange(pool: Dispatcher, question: Dispatcher.DispatchOptions, limit: Limit): Promise<PeerAnswer> {
     return new Promise((resolve, reject) => {
       const exchange = new Exchange(resolve, reject, { ...limit, room: this.#room })
       try {
