@@ -73,8 +73,13 @@ export function guardedLookup(policy: AddressPolicy): LookupFunction {
 
 /** Sockets look up no literal address, so those are judged here. @throws FetchError Forbidden */
 export function refuseDeniedHost(policy: AddressPolicy, url: URL): void {
-  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const host = bareHost(url)
   if (isIP(host) !== 0 && !policy.allows(host)) throw deniedAddress(host, [])
+}
+
+/** Without the brackets of an IPv6 address. */
+export function bareHost({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, '')
 }
 
 /** A name that this host cannot resolve in this time is left to the proxy. */
@@ -89,8 +94,9 @@ const DENIED_NAME =
  * be pinned to what was seen here, so names that resolve differently at the proxy are the proxy's to judge.
  * @throws FetchError Forbidden
  */
-export async function refuseDeniedName(policy: AddressPolicy, { hostname }: URL): Promise<void> {
-  if (isIP(hostname.replace(/^\[|\]$/g, '')) !== 0) return
+export async function refuseDeniedName(policy: AddressPolicy, url: URL): Promise<void> {
+  const { hostname } = url
+  if (isIP(bareHost(url)) !== 0) return
   if (DENIED_NAME.test(hostname)) throw deniedAddress(hostname, [])
   const timeUp = new AbortController()
   try {

@@ -4,6 +4,7 @@ import { request as httpsRequest } from 'node:https'
 import { guardedLookup, refuseDeniedHost, refuseDeniedName, type AddressPolicy } from './address-policy.ts'
 import { FetchError } from './fetch-error.ts'
 import type { Authorize } from './location.ts'
+import { percentDecoded } from './percent.ts'
 import { agentFor, isProxysOwn, proxyRefusal, type Proxy, type ProxyFor } from './proxy.ts'
 import { redactUri } from './redact.ts'
 
@@ -143,16 +144,8 @@ function redirectTarget(from: URL, location: string): URL {
 
 function basicAuthorization({ username, password }: URL): OutgoingHttpHeaders {
   if (username === '' && password === '') return {}
-  const credentials = `${decodeUserinfo(username)}:${decodeUserinfo(password)}`
+  const credentials = `${percentDecoded(username)}:${percentDecoded(password)}`
   return { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }
-}
-
-function decodeUserinfo(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
 }
 
 /** Errors of certificates do not pass by themselves; all others of the network may. */

@@ -5,6 +5,7 @@
 import { Agent as HttpAgent, type AgentOptions, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { BlockList, isIP } from 'node:net'
+import { bareHost } from './address-policy.ts'
 import { FetchError } from './fetch-error.ts'
 import type { Environment } from './persist.ts'
 
@@ -96,18 +97,18 @@ function isDecodable(text: string): boolean {
 
 /** Through a proxy these would be the proxy's own. */
 function isHere(url: URL): boolean {
-  const host = bareHost(url)
+  const host = comparedHost(url)
   return /^(.+\.)?localhost$/.test(host) || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
 /** As it is compared: without brackets or the root's dot. URLs have hosts in lower case already. */
-function bareHost({ hostname }: URL): string {
-  return hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
+function comparedHost(url: URL): string {
+  return bareHost(url).replace(/\.$/, '')
 }
 
 /** https://curl.se/libcurl/c/CURLOPT_NOPROXY.html */
 function isExempt({ name, value }: Variable, url: URL): boolean {
-  const host = bareHost(url)
+  const host = comparedHost(url)
   const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port
   return value
     .toLowerCase()

@@ -9,6 +9,7 @@ import { load as loadYaml } from 'js-yaml'
 import { asJson, readTextAt } from '../document.ts'
 import { FetchError } from '../fetch-error.ts'
 import type { LocateContext, Location } from '../location.ts'
+import { percentDecoded } from '../percent.ts'
 import { redactUri } from '../redact.ts'
 import { pickOnnx } from './object-path.ts'
 
@@ -29,7 +30,7 @@ export async function locateDvc(uri: string, context: LocateContext): Promise<Lo
   const inner = uri.slice('dvc+'.length)
   const [, remote, pointer, file] = /^(.*?)\?dvc=(.+?)(?:&file=([^&]+))?$/.exec(inner) ?? []
   if (remote === undefined || pointer === undefined) return stored(inner, context)
-  const wanted = file === undefined ? undefined : decoded(file)
+  const wanted = file === undefined ? undefined : percentDecoded(file)
   const outputs = outputsIn(await readTextAt(context, await context.locate(pointer)), pointer)
   const store = remote.replace(/\/$/, '')
   const listed = candidates(outputs, wanted)
@@ -124,12 +125,4 @@ async function directoryAt(url: string, md5: string, context: LocateContext): Pr
   }
   const shown = location.kind === 'http' ? location.url : new URL(`file://${location.path}`)
   return asJson(Buffer.from(text), shown) as readonly Listed[]
-}
-
-function decoded(path: string): string {
-  try {
-    return decodeURIComponent(path)
-  } catch {
-    return path
-  }
 }

@@ -5,6 +5,7 @@
 import { readJson } from '../document.ts'
 import { FetchError } from '../fetch-error.ts'
 import type { Authorize, Explain, HttpLocation, LocateContext } from '../location.ts'
+import { percentDecoded } from '../percent.ts'
 import { webUrl } from './http.ts'
 import { encodedPath, fromSecret, pickOnnx } from './object-path.ts'
 
@@ -64,15 +65,7 @@ function parseHf(uri: string): HubFile {
       `"${uri}" names no repository; write hf://org/repo@revision/path/to/model.onnx (a "/" in the revision as %2F).`,
     )
   }
-  return { repo, revision: revision === undefined ? 'main' : decoded(revision), path }
-}
-
-function decoded(revision: string): string {
-  try {
-    return decodeURIComponent(revision)
-  } catch {
-    return revision
-  }
+  return { repo, revision: revision === undefined ? 'main' : percentDecoded(revision), path }
 }
 
 /** The Hub names its reason in a header; without a token it says 401 for what does not exist, too. */
