@@ -8,8 +8,8 @@ import type { Doubt } from '../tls/proof.ts'
 import type { Tokens } from './tokens.ts'
 
 /**
- * What the kubelet, Prometheus and the operator ask, none of which has a token or a certificate: counts, and why requests failed. Who should not read
- * these either is kept away by a NetworkPolicy.
+ * What the kubelet, Prometheus and the operator ask, none of which has a token or a certificate: counts, and why requests failed. Who
+ * should not read these either is kept away by a NetworkPolicy.
  */
 export const OPEN_PATHS: ReadonlySet<string> = new Set([
   '/livez',

@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { watchFiles } from './watch-files.ts'
+import { followFiles } from './follow-files.ts'
 
 const MIN_CHARACTERS = 16
 const MAX_CHARACTERS = 4096
@@ -22,21 +22,23 @@ export interface TokensOptions {
 }
 
 export class Tokens {
-  readonly #options: TokensOptions
   /** Digests: to find one takes the same time however much of a wrong token is right. */
   #digests: ReadonlySet<string>
-  readonly #stopWatching: () => void
+  readonly #stop: () => void
 
   /** @throws Error when the file cannot be read or holds anything else, naming file and line but no token */
-  constructor(options: TokensOptions) {
-    this.#options = options
-    this.#stopWatching = watchFiles([options.path], () => this.#reread())
-    try {
-      this.#digests = readTokens(options.path)
-    } catch (error) {
-      this.#stopWatching()
-      throw error
-    }
+  constructor({ path, onChange, onBadChange }: TokensOptions) {
+    const { content, stop } = followFiles({
+      paths: [path],
+      read: () => readTokens(path),
+      onChange: (digests) => {
+        this.#digests = digests
+        onChange(`${digests.size} bearer token${digests.size === 1 ? ' is' : 's are'} accepted now`)
+      },
+      onBadChange: (message) => onBadChange(`${message}; the tokens that were accepted before still are`),
+    })
+    this.#digests = content
+    this.#stop = stop
   }
 
   /** @param authorization value of the header */
@@ -46,17 +48,7 @@ export class Tokens {
   }
 
   close(): void {
-    this.#stopWatching()
-  }
-
-  #reread(): void {
-    const { path, onChange, onBadChange } = this.#options
-    try {
-      this.#digests = readTokens(path)
-      onChange(`${this.#digests.size} bearer token${this.#digests.size === 1 ? ' is' : 's are'} accepted now`)
-    } catch (error) {
-      onBadChange(`${(error as Error).message}; the tokens that were accepted before still are`)
-    }
+    this.#stop()
   }
 }
 

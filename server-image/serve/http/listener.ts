@@ -1,8 +1,8 @@
 /**
- * The HTTP front: inference requests take a short way of their own, everything else goes to express.
+ * What node:http has to answer: inference requests that the direct front (`direct/`) did not take, and everything else, which is express's.
  *
- * Express costs several times as much as a small model (see bench/); so the paths that carry the load are looked up in a map,
- * read, answered and written here, with nothing in between.
+ * Express costs several times as much as a small model (see bench/); so inference paths are looked up in a map, read, answered and
+ * written here, with nothing in between.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { performance } from 'node:perf_hooks'

@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:crypto'
 import type { Server, TlsOptions } from 'node:tls'
-import { watchFiles } from '../access/watch-files.ts'
+import { followFiles } from '../access/follow-files.ts'
 import { MIN_VERSION, pathsOf, readTlsFiles, type TlsFiles, type TlsPair } from './tls-files.ts'
 
 export interface TlsIdentityOptions {
@@ -17,21 +17,23 @@ export interface TlsIdentityOptions {
 
 export class TlsIdentity {
   readonly #options: TlsIdentityOptions
-  readonly #stopWatching: () => void
+  readonly #stop: () => void
   readonly #servers = new Set<Server>()
   #pair: TlsPair
 
   /** @throws Error when the files cannot be used, naming which and why */
   constructor(options: TlsIdentityOptions) {
     this.#options = options
-    this.#stopWatching = watchFiles(pathsOf(options.files), () => this.#reread())
-    try {
-      this.#pair = readTlsFiles(options.files)
-    } catch (error) {
-      this.#stopWatching()
-      throw error
-    }
-    this.#pair.notes.forEach(options.onTrouble)
+    const { files, onTrouble } = options
+    const { content, stop } = followFiles({
+      paths: pathsOf(files),
+      read: () => readTlsFiles(files),
+      onChange: (pair) => this.#take(pair),
+      onBadChange: (message) => onTrouble(`${message}; the certificate that was in force still is`),
+    })
+    this.#pair = content
+    this.#stop = stop
+    content.notes.forEach(onTrouble)
   }
 
   /** In force now; another object after each change. */
@@ -64,7 +66,7 @@ export class TlsIdentity {
   }
 
   close(): void {
-    this.#stopWatching()
+    this.#stop()
   }
 
   #context() {
@@ -81,15 +83,8 @@ export class TlsIdentity {
     } as const
   }
 
-  #reread(): void {
-    const { files, onChange, onTrouble } = this.#options
-    let pair: TlsPair
-    try {
-      pair = readTlsFiles(files)
-    } catch (error) {
-      onTrouble(`${(error as Error).message}; the certificate that was in force still is`)
-      return
-    }
+  #take(pair: TlsPair): void {
+    const { onChange, onTrouble } = this.#options
     this.#pair = pair
     for (const server of this.#servers) server.setSecureContext(this.#context())
     onChange(`a certificate that is valid until ${pair.leaf.validTo} is in force now`)
