@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { ACCOUNT, KEY, startAzure, type AzureServer } from './azure-server.ts'
 import { failureOf, fetchedUri } from './fetching.ts'
+import { START_TIMEOUT_MS } from './server-process.ts'
 
-const START_TIMEOUT_MS = 120_000
 const TENANT = 'ab1f708d-50f6-404c-a006-d71b2ac7a606'
 const CLIENT = '4c1d3fd0-4d7d-4b5e-8f6e-8d1f2f0a7f11'
 const SECRET = 'the~secret.of~the~client'

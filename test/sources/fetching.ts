@@ -7,6 +7,22 @@ import { join } from 'node:path'
 import type { ResolveFailure, ResolveResult } from '../../protocol/resolve.ts'
 
 const PROGRAM = join(import.meta.dirname, '../../server-image/main.ts')
+/** Names of objects, with everything that a path, a query or a signature could take for something else. */
+export const ODD_NAMES = [
+  'a b/model (1).onnx',
+  'a+b/c%20d/100%.onnx',
+  'mödel/模型 🙂.onnx',
+  `it's=a&b,c;d:e$f@g!h~i*j.onnx`,
+  'what?is#this.onnx',
+]
+
+/** Flags with which 300,000 bytes from this machine are not to be fetched, and what is told then. */
+export const REFUSED_FLAGS: readonly (readonly [flag: string, told: RegExp])[] = [
+  ['--max-bytes=299999', /^TooLarge: .*300000 bytes/],
+  [`--sha256=${'a'.repeat(64)}`, /^DigestMismatch: .*overwritten or damaged/],
+  ['--deny-private', /^Forbidden: .*127\.0\.0\.1/],
+]
+
 /** Variables whose values must not come out again, whatever happens. */
 const IS_SECRET = /TOKEN|PASSWORD|SECRET|KEY|CONNECTION_STRING|CREDENTIALS|AUTH_CONFIG/
 
@@ -72,6 +88,12 @@ export async function failureOf(asked: Asked): Promise<ResolveFailure> {
     if (output.includes(`${result.reason}: ${result.message}`)) return result
   }
   throw new Error(`${asked.uri} did not fail as it should (exit code ${code}):\n${output}`)
+}
+
+/** `REASON: MESSAGE` of a fetch that fails as it should. @throws Error as `failureOf` */
+export async function refusalOf(asked: Asked): Promise<string> {
+  const { reason, message } = await failureOf(asked)
+  return `${reason}: ${message}`
 }
 
 function run(

@@ -6,18 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { modelPath } from '../../server-image/serve/testing.ts'
-import { failureOf, fetchByProgram, fetchedUri } from './fetching.ts'
+import { fetchByProgram, fetchedUri, ODD_NAMES, refusalOf, REFUSED_FLAGS } from './fetching.ts'
 import { startGs, type GsServer } from './gs-server.ts'
+import { START_TIMEOUT_MS } from './server-process.ts'
 
-const START_TIMEOUT_MS = 120_000
-/** Everything that a path, a query or a signature could take for something else. */
-const ODD_NAMES = [
-  'a b/model (1).onnx',
-  'a+b/c%20d/100%.onnx',
-  'mödel/模型 🙂.onnx',
-  `it's=a&b,c;d:e$f@g!h~i*j.onnx`,
-  'what?is#this.onnx',
-]
 const bytes = randomBytes(300_000)
 const model = readFileSync(modelPath('mlp20'))
 
@@ -54,17 +46,11 @@ describe('a refusal says what to do', () => {
     ['gs://models/fraud/3/', /^InvalidArgument: .*names no object/],
     ['gs://models/fraud/3', /^NotFound: /],
   ])('%s', async (uri, told) => {
-    const { reason, message } = await failureOf({ uri, env: at() })
-    expect(`${reason}: ${message}`).toMatch(told)
+    expect(await refusalOf({ uri, env: at() })).toMatch(told)
   })
 
-  test.each([
-    ['--max-bytes=299999', /^TooLarge: .*300000 bytes/],
-    [`--sha256=${'a'.repeat(64)}`, /^DigestMismatch: .*overwritten or damaged/],
-    ['--deny-private', /^Forbidden: .*127\.0\.0\.1/],
-  ])('%s', async (flag, told) => {
-    const { reason, message } = await failureOf({ uri: 'gs://models/fraud/3/model.onnx', env: at(), flags: [flag] })
-    expect(`${reason}: ${message}`).toMatch(told)
+  test.each(REFUSED_FLAGS)('%s', async (flag, told) => {
+    expect(await refusalOf({ uri: 'gs://models/fraud/3/model.onnx', env: at(), flags: [flag] })).toMatch(told)
   })
 })
 
@@ -176,7 +162,6 @@ describe('storage that wants a token', () => {
     ],
     ['a missing file', () => ({ GOOGLE_APPLICATION_CREDENTIALS: '/nowhere.json' }), /^InvalidArgument: .*ENOENT/],
   ])('is closed to %s', async (_who, env, told) => {
-    const { reason, message } = await failureOf(asked(env()))
-    expect(`${reason}: ${message}`).toMatch(told)
+    expect(await refusalOf(asked(env()))).toMatch(told)
   })
 })

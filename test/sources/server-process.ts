@@ -3,7 +3,8 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const START_DEADLINE_MS = 120_000
+/** What any of them may take until it is ready. */
+export const START_TIMEOUT_MS = 120_000
 const STOP_DEADLINE_MS = 20_000
 
 export interface ServerCommand {
@@ -47,7 +48,7 @@ export async function startServerProcess({
   child.once('error', (error) => (said += error.message))
   const url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
   const stop = () => stopGroup(child)
-  for (const deadline = performance.now() + START_DEADLINE_MS; ; await sleep(100)) {
+  for (const deadline = performance.now() + START_TIMEOUT_MS; ; await sleep(100)) {
     if (await (tls ? takesConnections(port) : answers(`${url}${readyPath}`))) return { url, stop }
     if (isRunning(child) && child.pid !== undefined && performance.now() < deadline) continue
     await stop()
