@@ -4,14 +4,11 @@ import { once } from 'node:events'
 import { connect as connectHttp2, constants, type ClientHttp2Session, type OutgoingHttpHeaders } from 'node:http2'
 import { connect } from 'node:net'
 import { ModelInferRequestSchema } from '../../server-image/serve/grpc/generated/open_inference_pb.js'
-import { counts, type FuzzOptions } from './http.ts'
-import { AttackedProgram, GRPC_PORT, HOST } from './program.ts'
-
-import { Random } from './random.ts'
+import { attackProgram, GRPC_PORT, HOST, type Campaign, type FuzzOptions } from './program.ts'
+import type { Random } from './random.ts'
 
 const STREAMS = 32
 const PATIENCE_MS = 2_000
-const MANY = 10
 /** Status codes of faults of the server: UNKNOWN, INTERNAL, DATA_LOSS. */
 const FAULT = /^grpc (2|13|15)\b/
 /** Where INTERNAL is what gRPC itself says of a message that cannot be read, or is compressed when none may be ("Status codes and their use in gRPC"). */
@@ -64,34 +61,19 @@ interface Call {
 }
 
 /** @returns what was found, one line each */
-export async function fuzzGrpc({ requests, seed }: FuzzOptions): Promise<string[]> {
-  const program = new AttackedProgram()
-  const findings: string[] = []
-  try {
-    await program.ready()
-    const outcomes = new Map<string, number>()
-    const random = new Random(seed)
-    const report = program.progress('gRPC calls', requests)
-    for (let sent = 0; sent < requests && !program.isOver && findings.length <= MANY;) {
-      const batch = Array.from({ length: Math.min(STREAMS, requests - sent) }, () => callOf(random))
-      await Promise.all([
-        askAll(batch, (call, outcome) => {
-          const kind = outcome.replace(/:.*/s, '')
-          outcomes.set(kind, (outcomes.get(kind) ?? 0) + 1)
-          if ((FAULT.test(outcome) && !UNREADABLE.test(outcome)) || outcome === 'nothing came')
-            findings.push(`${outcome} for ${shown(call)}`)
-        }),
-        ...(random.chance(0.2) ? [sendRaw(garbage(random))] : []),
-      ])
-      sent += batch.length
-      report(sent)
+export function fuzzGrpc(options: FuzzOptions): Promise<string[]> {
+  const make: Campaign['make'] = async (random, size, count) => {
+    const batch = Array.from({ length: size }, () => callOf(random))
+    const findings: string[] = []
+    const judge = (call: Call, outcome: string) => {
+      count(outcome.replace(/:.*/s, ''))
+      if ((FAULT.test(outcome) && !UNREADABLE.test(outcome)) || outcome === 'nothing came')
+        findings.push(`${outcome} for ${shown(call)}`)
     }
-    console.log(`  outcomes: ${counts(outcomes)}`)
-    findings.push(...(await program.end()))
-  } finally {
-    program.kill()
+    await Promise.all([askAll(batch, judge), ...(random.chance(0.2) ? [sendRaw(garbage(random))] : [])])
+    return findings
   }
-  return findings
+  return attackProgram({ what: 'gRPC calls', atOnce: STREAMS, make }, options)
 }
 
 function callOf(random: Random): Call {

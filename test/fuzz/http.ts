@@ -1,53 +1,23 @@
 import { connect } from 'node:net'
-import { AttackedProgram, HOST, PORT } from './program.ts'
-import { Random } from './random.ts'
+import { attackProgram, HOST, PORT, type Campaign, type FuzzOptions } from './program.ts'
 import { attack, type Attack } from './requests.ts'
 
 /** A client that has sent all that it wants waits for so long. */
 const PATIENCE_MS = 400
 const CONNECTIONS = 64
-/** Findings after which it is not worth going on. */
-const MANY = 10
-
-export interface FuzzOptions {
-  readonly requests: number
-  readonly seed: number
-}
 
 /** @returns what was found, one line each */
-export async function fuzzHttp({ requests, seed }: FuzzOptions): Promise<string[]> {
-  const program = new AttackedProgram()
-  const findings: string[] = []
-  try {
-    await program.ready()
-    const statuses = new Map<string, number>()
-    const attacks = new Random(seed)
-    const report = program.progress('requests', requests)
-    for (let sent = 0; sent < requests && !program.isOver && findings.length <= MANY;) {
-      const batch = Array.from({ length: Math.min(CONNECTIONS, requests - sent) }, () => attack(attacks))
-      const answers = await Promise.all(batch.map(send))
-      answers.forEach((heard, index) => findings.push(...faultsIn(heard, batch[index], statuses)))
-      sent += batch.length
-      report(sent)
-    }
-    console.log(`  answers: ${counts(statuses)}`)
-    findings.push(...(await program.end()))
-  } finally {
-    program.kill()
+export function fuzzHttp(options: FuzzOptions): Promise<string[]> {
+  const make: Campaign['make'] = async (random, size, count) => {
+    const batch = Array.from({ length: size }, () => attack(random))
+    const answers = await Promise.all(batch.map(send))
+    return answers.flatMap((heard, index) => faultsIn(heard, batch[index], count))
   }
-  return findings
+  return attackProgram({ what: 'requests', atOnce: CONNECTIONS, make }, options)
 }
 
-export function counts(kinds: ReadonlyMap<string, number>): string {
-  return [...kinds]
-    .sort()
-    .map(([kind, count]) => `${kind}: ${count}`)
-    .join(', ')
-}
-
-function faultsIn(heard: string, asked: Attack | undefined, statuses: Map<string, number>): string[] {
-  for (const [, status = ''] of heard.matchAll(/HTTP\/1\.1 (\d{3}) /g))
-    statuses.set(status, (statuses.get(status) ?? 0) + 1)
+function faultsIn(heard: string, asked: Attack | undefined, count: (outcome: string) => void): string[] {
+  for (const [, status = ''] of heard.matchAll(/HTTP\/1\.1 (\d{3}) /g)) count(status)
   return /HTTP\/1\.1 500 /.test(heard) ? [`500 for ${shown(asked)}: ${heard.slice(-300)}`] : []
 }
 

@@ -1,9 +1,10 @@
-/** The model server as a process that is attacked: what it says, and what must be so when it is over. */
+/** The model server as a process that is attacked, in batches, and what must be so when it is over. */
 import { spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { Random } from './random.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 export const HOST = '127.0.0.97'
@@ -15,7 +16,49 @@ const ROOM_BYTES = 1024 * 1024
 /** Resident memory may differ by so much between a warm server and one that has been attacked. */
 const MEMORY_SLACK_BYTES = 96 * 1024 * 1024
 
-export class AttackedProgram {
+/** Findings after which it is not worth going on. */
+const MANY = 10
+
+export interface FuzzOptions {
+  readonly requests: number
+  readonly seed: number
+}
+
+export interface Campaign {
+  /** What there are so many of, in words. */
+  readonly what: string
+  /** How many are made at once. */
+  readonly atOnce: number
+  /** Makes so many of them; counts what became of each. @returns what was found, one line each */
+  readonly make: (random: Random, size: number, count: (outcome: string) => void) => Promise<string[]>
+}
+
+/** Attacks a server of its own until there were enough, or it is over, and looks at what is left. @returns what was found, one line each */
+export async function attackProgram({ what, atOnce, make }: Campaign, options: FuzzOptions): Promise<string[]> {
+  const program = new AttackedProgram()
+  const findings: string[] = []
+  try {
+    await program.ready()
+    const outcomes = new Map<string, number>()
+    const count = (outcome: string) => void outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+    const random = new Random(options.seed)
+    const report = program.progress(what, options.requests)
+    for (let sent = 0; sent < options.requests && !program.isOver && findings.length <= MANY;) {
+      const size = Math.min(atOnce, options.requests - sent)
+      findings.push(...(await make(random, size, count)))
+      sent += size
+      report(sent)
+    }
+    const counts = [...outcomes].sort().map(([outcome, times]) => `${outcome}: ${times}`)
+    console.log(`  outcomes: ${counts.join(', ')}`)
+    findings.push(...(await program.end()))
+  } finally {
+    program.kill()
+  }
+  return findings
+}
+
+class AttackedProgram {
   readonly #dir = mkdtempSync(join(tmpdir(), 'penstock-fuzz-'))
   readonly #program
   #said = ''
