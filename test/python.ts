@@ -2,9 +2,9 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { cacheFolder } from './cache.ts'
 
 const run = promisify(execFile)
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
@@ -19,8 +19,7 @@ export interface PythonOptions {
 /** @returns the path of a Python that has them; undefined when this machine has none that could make an environment */
 export async function pythonWith({ name, requirements }: PythonOptions): Promise<string | undefined> {
   const pins = await readFile(requirements, 'utf8')
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'penstock')
-  const venv = join(cache, `${name}-${createHash('sha256').update(pins).digest('hex').slice(0, 12)}`)
+  const venv = cacheFolder(`${name}-${createHash('sha256').update(pins).digest('hex').slice(0, 12)}`)
   const python = join(venv, 'bin', 'python')
   if (await exists(join(venv, 'complete'))) return python
   try {
@@ -29,7 +28,7 @@ export async function pythonWith({ name, requirements }: PythonOptions): Promise
     return undefined
   }
   console.log(`installing ${name} into ${venv}`)
-  await mkdir(cache, { recursive: true })
+  await mkdir(dirname(venv), { recursive: true })
   await rm(venv, { recursive: true, force: true })
   await run('python3', ['-m', 'venv', venv])
   const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', requirements]

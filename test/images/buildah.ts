@@ -1,17 +1,16 @@
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { cacheFolder } from '../cache.ts'
 
 const run = promisify(execFile)
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 const ERROR_LINES = 30
 
 /** Where base images are kept, and where images are built. */
-export function cacheDirectory(env: Readonly<Record<string, string | undefined>> = process.env): string {
-  const users = env.XDG_CACHE_HOME
-  return join(users === undefined || users === '' ? join(homedir(), '.cache') : users, 'penstock', 'images')
+export function cacheDirectory(): string {
+  return cacheFolder('images')
 }
 
 /** Gives a directory for images of this run alone, and removes it in the end; also those of runs that were killed. */

@@ -6,8 +6,8 @@ import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, rename, rm } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { cacheFolder } from '../cache.ts'
 
 const MODS = join(import.meta.dirname, 'mods')
 export const KUBERNETES_VERSION = 'v1.37.2'
@@ -101,8 +101,7 @@ async function fromCache<P extends Program>(
 export function cacheDirectory(env: Readonly<Record<string, string | undefined>> = process.env): string {
   const own = env.PENSTOCK_KUBE_CACHE
   if (own !== undefined && own !== '') return own
-  const users = env.XDG_CACHE_HOME
-  return join(users === undefined || users === '' ? join(homedir(), '.cache') : users, 'penstock', 'kube')
+  return cacheFolder('kube', env)
 }
 
 /** Of the sources: twelve hexadecimal digits of the SHA-256 of go.mod, go.sum and what else is there. */

@@ -6,9 +6,9 @@ import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { cacheFolder } from '../cache.ts'
 
 const run = promisify(execFile)
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
@@ -27,12 +27,12 @@ const AZURITE = { folder: join(import.meta.dirname, 'azurite'), files: ['package
 
 /** Where the program is, or will be once `buildPrograms` is done. */
 export function goProgram(program: GoProgram): string {
-  return join(cacheFolder('sources', MODULE), program)
+  return join(pinnedFolder('sources', MODULE), program)
 }
 
 /** The script that Node runs as Azure's blob service. */
 export function azuriteScript(): string {
-  return join(cacheFolder('sources-azurite', AZURITE), 'node_modules/azurite/dist/src/blob/main.js')
+  return join(pinnedFolder('sources-azurite', AZURITE), 'node_modules/azurite/dist/src/blob/main.js')
 }
 
 /** Builds and installs what the cache lacks. @throws Error that says what to install */
@@ -62,7 +62,7 @@ async function buildGo(program: GoProgram, say: (line: string) => void): Promise
 }
 
 async function installAzurite(say: (line: string) => void): Promise<void> {
-  const folder = cacheFolder('sources-azurite', AZURITE)
+  const folder = pinnedFolder('sources-azurite', AZURITE)
   const partial = `${folder}.${process.pid}`
   say(`installing Azurite into ${folder}`)
   await mkdir(partial, { recursive: true })
@@ -88,9 +88,8 @@ interface Pins {
   readonly files: readonly string[]
 }
 
-function cacheFolder(name: string, { folder, files }: Pins): string {
+function pinnedFolder(name: string, { folder, files }: Pins): string {
   const hash = createHash('sha256')
   for (const file of files) hash.update(readFileSync(join(folder, file)))
-  const users = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
-  return join(users, 'penstock', `${name}-${hash.digest('hex').slice(0, 12)}`)
+  return cacheFolder(`${name}-${hash.digest('hex').slice(0, 12)}`)
 }
