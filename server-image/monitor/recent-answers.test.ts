@@ -45,6 +45,19 @@ describe('recent answers', () => {
     expect(recent.find('trace-7')?.predictions).toHaveLength(2)
   })
 
+  test('tell an id of theirs from one that a client chose in its likeness', () => {
+    const recent = answers()
+    const [own, later] = [recent.newId(), recent.newId()]
+    recent.keep(own, rows(1))
+    const alike = recent.newId(`${own.text}0`)
+    recent.keep(alike, rows(2))
+    const same = recent.newId(later.text)
+    recent.keep(same, rows(3))
+    expect([own, alike, same].map(({ text }) => recent.find(text)?.predictions.length)).toEqual([1, 2, 3])
+    recent.markLabelled(alike.text)
+    expect(recent.find(own.text)?.isLabelled).toBe(false)
+  })
+
   test.each(['', 'two words', 'a\nb', 'x'.repeat(129), 'ü'])('do not take %p for an id', (wished) => {
     expect(answers().newId(wished).text).not.toBe(wished)
   })

@@ -15,6 +15,8 @@ export interface AnswerId {
   readonly sequence: number
   /** As clients see it. */
   readonly text: string
+  /** Whether the client chose the text; it may look like one of ours then. */
+  readonly isChosen: boolean
 }
 
 export interface KeptAnswer {
@@ -82,11 +84,11 @@ export class RecentAnswers {
     const sequence = this.#next
     this.#next += 1
     const isTaken = wished !== undefined && CLIENT_ID.test(wished)
-    return { sequence, text: isTaken ? wished : this.#prefix + sequence.toString(36) }
+    return { sequence, text: isTaken ? wished : this.#prefix + sequence.toString(36), isChosen: isTaken }
   }
 
   /** @param predictions all with as many probabilities */
-  keep({ sequence, text }: AnswerId, predictions: readonly Prediction[]): void {
+  keep({ sequence, text, isChosen }: AnswerId, predictions: readonly Prediction[]): void {
     const width = ROW_HEAD + (predictions[0]?.probabilities?.length ?? 0)
     const size = predictions.length * width
     // Its place belongs to a newer one.
@@ -104,7 +106,7 @@ export class RecentAnswers {
     for (let row = 0; row < predictions.length; row += 1)
       this.#write(predictions[row] as Prediction, start + row * width)
     this.#places[sequence % this.#maxAnswers] = place
-    if (text.startsWith(this.#prefix)) return
+    if (!isChosen) return
     this.#clientIds[place] = text
     this.#byClientId.set(text, place)
   }
@@ -132,7 +134,8 @@ export class RecentAnswers {
   }
 
   #placeOf(text: string): number | undefined {
-    if (!text.startsWith(this.#prefix)) return this.#byClientId.get(text)
+    const chosen = this.#byClientId.get(text)
+    if (chosen !== undefined || !text.startsWith(this.#prefix)) return chosen
     const sequence = Number.parseInt(text.slice(this.#prefix.length), 36)
     if (!(sequence >= 0 && text === this.#prefix + sequence.toString(36))) return undefined
     const place = this.#places[sequence % this.#maxAnswers]

@@ -29,6 +29,8 @@ const CHECK_EVERY_MS = 100
 
 /** Requests that are answered past the server's own events. */
 export interface OtherRequests {
+  /** @param follower is told of every connection from now on, in place of the server's own event */
+  follow(follower: (socket: Socket) => void): void
   /** When the latest came, by `performance.now()`. */
   readonly lastArrival: number
   /** Whether one of this connection has no complete answer yet. */
@@ -49,10 +51,12 @@ export class Connections {
     this.#others = others
     const isTls = server instanceof TlsServer
     this.#below = isTls ? acceptedBy(server) : new Set()
-    server.on(isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
+    const follower = (socket: Socket) => {
       this.#open.set(socket, { bytesRead: 0, heardAt: performance.now(), pending: 0 })
       socket.once('close', () => this.#open.delete(socket))
-    })
+    }
+    if (others === undefined) server.on(isTls ? 'secureConnection' : 'connection', follower)
+    else others.follow(follower)
     const onRequest = ({ socket, method }: IncomingMessage, response: ServerResponse) => {
       if (method === 'POST') this.#lastArrival = performance.now()
       const connection = this.#open.get(socket)

@@ -193,6 +193,7 @@ function httpServerOf(parts: PortsOptions, common: Common): HttpFront {
     isClosing,
     onInternalError,
     firstRequestMs: options.limits.headersTimeoutMs,
+    keepAliveMs: options.limits.keepAliveMs,
   })
   return { server, front }
 }

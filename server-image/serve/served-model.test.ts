@@ -29,7 +29,7 @@ test('tensors are taken for rows only when somebody looks at one', async () => {
     onAnswer: (_id, rowAt, predictions) =>
       told.push({ rowAt, labels: predictions.map(({ prediction }) => prediction) }),
   })
-  expect(await served.infer({ feeds: { [name]: watched } }, { sequence: 0, text: 'a' })).toBe(outputs)
+  expect(await served.infer({ feeds: { [name]: watched } }, { sequence: 0, text: 'a', isChosen: false })).toBe(outputs)
   expect([told[0]?.labels.length, looks]).toEqual([3, 0])
   expect(told[0]?.rowAt(1)).toEqual(rows[1])
 })

@@ -9,6 +9,7 @@ import { Code, createClient } from '@connectrpc/connect'
 import { eventually, post, startTestServer } from '../testing.ts'
 import { Health, HealthCheckResponse_ServingStatus as Status } from './generated/grpc/health/v1/health_pb.js'
 
+import { DEFAULT_LIMITS } from '../http/limits.ts'
 import {
   atEnd,
   call,
@@ -53,7 +54,7 @@ describe('strangers', () => {
 
   test('that speak HTTP/1 or nothing at all leave the server as it was', async () => {
     const server = await serverWith('mlp20', {
-      limits: { maxConnections: 100, headersTimeoutMs: 300, requestTimeoutMs: 500 },
+      limits: { ...DEFAULT_LIMITS, headersTimeoutMs: 300, requestTimeoutMs: 500 },
     })
     for (const text of ['GET / HTTP/1.1\r\nhost: x\r\n\r\n', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + '\0'.repeat(500)]) {
       await new Promise<void>((resolve) => {
@@ -70,7 +71,7 @@ describe('strangers', () => {
   test('that never end a message are cut off, and the room that it took is there again', async () => {
     const options = {
       maxInflightBodyBytes: 5 * 1024 * 1024,
-      limits: { maxConnections: 100, headersTimeoutMs: 300, requestTimeoutMs: 500 },
+      limits: { ...DEFAULT_LIMITS, headersTimeoutMs: 300, requestTimeoutMs: 500 },
     }
     const server = await serverWith('mlp20', options)
     const { stream, status } = callOn(sessionTo(server))
@@ -103,7 +104,7 @@ describe('strangers', () => {
   })
 
   test('that stay silent lose their place, and a refused call that never ends is ended', async () => {
-    const limits = { maxConnections: 100, headersTimeoutMs: 300, requestTimeoutMs: 500 }
+    const limits = { ...DEFAULT_LIMITS, headersTimeoutMs: 300, requestTimeoutMs: 500 }
     const server = await startTestServer('mlp20', { grpcPort: 0, limits, drain: { graceMs: 200, limitMs: 20_000 } })
     const silent = connectTcp(server.grpcPort ?? 0, '127.0.0.1')
     silent.on('error', () => undefined).resume()

@@ -7,6 +7,7 @@ import type { ServerOptions } from '../server.ts'
 import { eventually, post, rawPost, startTestServer, talkTo, type TestServer } from '../testing.ts'
 import { readBody, type Body } from './body.ts'
 import { BodyBudget } from './body-budget.ts'
+import { DEFAULT_LIMITS } from './limits.ts'
 
 const KIB = 1024
 
@@ -100,7 +101,7 @@ describe('a server that holds as many bytes as it may', () => {
       rawPost('{"id":"a","label":1}', 'connection: close\r\n').replace('predict', 'feedback'),
     ],
   ])('has room for all again when a request has ended: %s', async (_how, bytes, leaves = false) => {
-    await start({ limits: { maxConnections: 100, headersTimeoutMs: 300, requestTimeoutMs: 600 } })
+    await start({ limits: { ...DEFAULT_LIMITS, headersTimeoutMs: 300, requestTimeoutMs: 600 } })
     await talkTo(server, bytes, (socket) => {
       if (leaves) socket.end(() => setImmediate(() => socket.destroy()))
     })

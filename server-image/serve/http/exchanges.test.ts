@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { EVIDENCE_PATH, type Evidence } from '../../../protocol/evidence.ts'
 import { eventually, get, rawPost, startTestServer, talkTo, type TestServer } from '../testing.ts'
+import { DEFAULT_LIMITS } from './limits.ts'
 
 const body = JSON.stringify({ features: Array.from({ length: 20 }, (_, index) => index / 10) })
 const valid = rawPost(body)
@@ -10,7 +11,7 @@ afterEach(() => server.close())
 
 async function start(): Promise<void> {
   server = await startTestServer('mlp20', {
-    limits: { maxConnections: 100, headersTimeoutMs: 300, requestTimeoutMs: 600 },
+    limits: { ...DEFAULT_LIMITS, headersTimeoutMs: 300, requestTimeoutMs: 600 },
     drain: { graceMs: 1_000, limitMs: 10_000 },
   })
 }

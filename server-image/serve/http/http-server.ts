@@ -1,13 +1,14 @@
 /** The node:http server with limits that hold against slow, huge and broken clients; every refusal is JSON. */
 import { createServer, STATUS_CODES, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Guard } from '../access/guard.ts'
 import { errorHeaders } from '../answer.ts'
 import { ApiError, errorBody, errorBodyAt } from '../api-error.ts'
 import { refusalOf, type BodyLimits } from './body.ts'
 import type { Exchange, Exchanges } from './exchanges.ts'
-import { KEEP_ALIVE_MS, MAX_HEADER_BYTES, type HttpLimits } from './limits.ts'
+import { MAX_HEADER_BYTES, type HttpLimits } from './limits.ts'
 import { send, sendEarly, type Sendable } from './send.ts'
 import { canonicalTarget } from './target.ts'
 import type { TlsIdentity } from '../tls/tls-identity.ts'
@@ -27,11 +28,12 @@ export interface HttpServerOptions {
 }
 
 export function createHttpServer({ listener, exchanges, bodies, limits, guard, tls }: HttpServerOptions): Server {
-  const { headersTimeoutMs, requestTimeoutMs, maxConnections } = limits
+  const { headersTimeoutMs, requestTimeoutMs, maxConnections, keepAliveMs } = limits
   const begun =
     (handle: RequestListener): RequestListener =>
     (request, response) => {
       if (!exchanges.begin(request, response)) return void request.resume()
+      response.once('prefinish', () => limitUnread(request.socket, keepAliveMs))
       const refusal = guard?.(request)
       if (refusal === undefined) return handle(request, response)
       exchanges.endWith({ request, response })
@@ -40,7 +42,7 @@ export function createHttpServer({ listener, exchanges, bodies, limits, guard, t
   const settings = {
     headersTimeout: headersTimeoutMs,
     requestTimeout: requestTimeoutMs,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveTimeout: keepAliveMs,
     connectionsCheckingInterval: Math.min(MAX_CHECK_INTERVAL_MS, headersTimeoutMs),
     maxHeaderSize: MAX_HEADER_BYTES,
     noDelay: true,
@@ -68,6 +70,11 @@ export function createHttpServer({ listener, exchanges, bodies, limits, guard, t
     sendEarly(request, response, errorAnswer(request, unknownExpectation(request)))
   })
   return server.on('checkContinue', onContinue).on('checkExpectation', onExpectation)
+}
+
+/** A client that takes nothing of its answer is let go as a silent one is; when it has taken it, node:http sets the time anew. */
+function limitUnread(socket: Socket, keepAliveMs: number): void {
+  if (socket.writableLength > 0) socket.setTimeout(keepAliveMs)
 }
 
 function unknownExpectation({ headers: { expect = '' } }: IncomingMessage): ApiError {

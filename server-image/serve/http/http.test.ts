@@ -3,6 +3,7 @@ import { request as httpRequest } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { DURATION_HEADER, REVISION_HEADER } from '../../../protocol/headers.ts'
 import { get, post, rawPost, startTestServer, talkTo, type Reply, type TestServer } from '../testing.ts'
+import { DEFAULT_LIMITS } from './limits.ts'
 
 const row = Array.from({ length: 20 }, (_, index) => index / 10)
 let server: TestServer
@@ -10,7 +11,7 @@ let server: TestServer
 beforeAll(async () => {
   server = await startTestServer('mlp20', {
     maxBodyBytes: 64 * 1024,
-    limits: { maxConnections: 100, headersTimeoutMs: 300, requestTimeoutMs: 600 },
+    limits: { ...DEFAULT_LIMITS, headersTimeoutMs: 300, requestTimeoutMs: 600 },
   })
 })
 

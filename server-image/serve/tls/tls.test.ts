@@ -17,6 +17,7 @@ import { failure, question } from '../grpc/testing.ts'
 import { startServer, type ServerOptions } from '../server.ts'
 import { eventually, startTestServer, testOptions, type TestServer } from '../testing.ts'
 import { askSecurely, forServer, mountSecret, type MountedSecret, type Pair } from './testing.ts'
+import { DEFAULT_LIMITS } from '../http/limits.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -105,7 +106,7 @@ describe('a server with a certificate', () => {
 
   test('closes connections whose handshake takes too long, on both ports, and those that never ask', async () => {
     const { files } = secretOf(ofServer)
-    const limits = { maxConnections: 100, headersTimeoutMs: 300, requestTimeoutMs: 500 }
+    const limits = { ...DEFAULT_LIMITS, headersTimeoutMs: 300, requestTimeoutMs: 500 }
     const server = await serverWith({ tls: files, limits })
     for (const port of [server.port, server.grpcPort ?? 0]) {
       const silent = connectTcp(port, '127.0.0.1')
@@ -119,7 +120,7 @@ describe('a server with a certificate', () => {
 
   test('has no room for more connections than it may, whether they finish their handshake or not', async () => {
     const { files } = secretOf(ofServer)
-    const limits = { maxConnections: 2, headersTimeoutMs: 60_000, requestTimeoutMs: 60_000 }
+    const limits = { ...DEFAULT_LIMITS, maxConnections: 2, headersTimeoutMs: 60_000, requestTimeoutMs: 60_000 }
     const server = await serverWith({ tls: files, limits })
     await shake(server.port, {})
     const silent = connectTcp(server.port, '127.0.0.1')

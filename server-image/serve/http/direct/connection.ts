@@ -23,13 +23,17 @@ export interface DirectOptions {
   /** Whether answers are to end their connections, now. */
   readonly isClosing: () => boolean
   readonly onInternalError: (error: unknown) => void
+  /** Of a client that takes nothing of its answer, in milliseconds. */
+  readonly keepAliveMs: number
   readonly wire: Wire
-  /** Takes a connection with what was read of it and not answered. */
+  /** Takes a connection with what was read of it and not answered; it reads as any other from then on. */
   readonly handOver: (socket: Socket, bytes: Buffer) => void
 }
 
 /** Of line, headers and body. Larger requests come in many pieces, which node:http gathers, and its part in their cost is small. */
 const MAX_REQUEST_BYTES = 256 * 1024
+/** Of a head that is remembered: more than clients send, and little for every connection to hold. */
+const MAX_REMEMBERED_BYTES = 2 * 1024
 const END_OF_HEAD = '\r\n\r\n'
 const NOTHING = Buffer.alloc(0)
 
@@ -45,8 +49,10 @@ interface Arriving {
 }
 
 export class DirectConnection {
+  /** Whoever made it lets it read by `take`. */
   readonly #socket: Socket
   readonly #options: DirectOptions
+  #isHandedOver = false
   #arriving: Arriving | undefined
   #behind: Buffer = NOTHING
   #isAnswering = false
@@ -60,7 +66,7 @@ export class DirectConnection {
   constructor(socket: Socket, options: DirectOptions) {
     this.#socket = socket
     this.#options = options
-    socket.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('error', ignore)
+    socket.on('end', this.#onEnd).on('close', this.#onClose).on('error', ignore)
   }
 
   get isAnswering(): boolean {
@@ -94,24 +100,35 @@ export class DirectConnection {
     this.#handOver(this.#arriving === undefined ? NOTHING : this.#takePieces())
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  /**
+   * Takes what was read.
+   * @param bytes for the length of the call
+   * @returns false when nothing more is to be read
+   */
+  take(bytes: Buffer): boolean {
+    if (this.#isHandedOver) return this.#socket.push(Buffer.from(bytes))
     if (this.#isAnswering) {
+      this.#behind = this.#behind.length === 0 ? Buffer.from(bytes) : Buffer.concat([this.#behind, bytes])
       this.#socket.pause()
-      this.#behind = this.#behind.length === 0 ? chunk : Buffer.concat([this.#behind, chunk])
-    } else {
-      if (this.#arriving === undefined) this.#begin(chunk)
-      else this.#goOn(chunk, this.#arriving)
-    }
+    } else if (this.#arriving === undefined) this.#begin(bytes)
+    else this.#goOn(bytes, this.#arriving)
+    return true
   }
 
   readonly #onEnd = (): void => {
     this.#hasEnded = true
+    if (this.#isAnswering) return
     // Nobody who ends in the middle of a request waits for its answer.
-    if (!this.#isAnswering) this.#socket.destroySoon()
+    if (this.#arriving !== undefined) this.#takePieces()
+    this.#socket.destroySoon()
   }
 
   readonly #onClose = (): void => {
     if (this.#arriving !== undefined) this.#takePieces()
+  }
+
+  readonly #onUnread = (): void => {
+    this.#socket.destroy()
   }
 
   #begin(chunk: Buffer): void {
@@ -121,22 +138,25 @@ export class DirectConnection {
         ? undefined
         : this.#readHead(chunk.toString('latin1', 0, headEnd + 2))
     const route = head === undefined ? undefined : this.#options.routeOf(head)
-    if (head === undefined || route === undefined) return this.#handOver(chunk)
+    if (head === undefined || route === undefined) return this.#handOver(Buffer.from(chunk))
     const bodyStart = headEnd + END_OF_HEAD.length
     const size = bodyStart + head.bodyBytes
-    if (chunk.length > size || size > MAX_REQUEST_BYTES) return this.#handOver(chunk)
-    if (!this.#options.budget.take(chunk.length - bodyStart)) return this.#handOver(chunk)
-    if (chunk.length === size) this.#answer(route, head, chunk.subarray(bodyStart))
-    else this.#arriving = { head, route, bodyStart, startedAt: performance.now(), pieces: [chunk], bytes: chunk.length }
+    const isPlain = chunk.length <= size && size <= MAX_REQUEST_BYTES
+    if (!isPlain || !this.#options.budget.take(chunk.length - bodyStart)) return this.#handOver(Buffer.from(chunk))
+    if (chunk.length === size) return this.#answer(route, head, Buffer.from(chunk.subarray(bodyStart)))
+    const pieces = [Buffer.from(chunk)]
+    this.#arriving = { head, route, bodyStart, startedAt: performance.now(), pieces, bytes: chunk.length }
   }
 
   /** A client's requests mostly have the same head. */
   #readHead(text: string): RequestHead | undefined {
-    if (text !== this.#latestText) {
-      this.#latestHead = readHead(text)
+    if (text === this.#latestText) return this.#latestHead
+    const head = readHead(text)
+    if (text.length <= MAX_REMEMBERED_BYTES) {
+      this.#latestHead = head
       this.#latestText = text
     }
-    return this.#latestHead
+    return head
   }
 
   #goOn(chunk: Buffer, arriving: Arriving): void {
@@ -147,7 +167,7 @@ export class DirectConnection {
       if (isTaken) this.#options.budget.giveBack(chunk.length)
       return this.#handOver(Buffer.concat([this.#takePieces(), chunk]))
     }
-    pieces.push(chunk)
+    pieces.push(Buffer.from(chunk))
     arriving.bytes += chunk.length
     if (arriving.bytes < size) return
     this.#arriving = undefined
@@ -166,28 +186,41 @@ export class DirectConnection {
     this.#isAnswering = true
     this.#asked += 1
     const request = { url: target, headers, rawHeaders, body, receivedAt: performance.now() }
-    this.#options.answer(route, request).then(
-      (answer) => {
-        this.#options.budget.giveBack(body.length)
-        this.#send(answer)
-      },
-      (error: unknown) => {
-        this.#options.budget.giveBack(body.length)
-        this.#options.onInternalError(error)
+    const { answer, budget, onInternalError } = this.#options
+    answer(route, request)
+      .then(
+        (answered) => {
+          budget.giveBack(body.length)
+          this.#send(answered)
+        },
+        (error: unknown) => {
+          budget.giveBack(body.length)
+          throw error
+        },
+      )
+      .catch((error: unknown) => {
+        onInternalError(error)
         this.#socket.destroy()
-      },
-    )
+      })
   }
 
+  /** Law: an answer is under way until the client has taken it, or for too long. */
   #send(answer: Answer): void {
     const socket = this.#socket
     if (socket.destroyed) return
     const isLast = this.#hasEnded || this.#options.isClosing()
     const wire = this.#options.wire.of(answer, isLast)
-    const isTaken = typeof wire === 'string' ? socket.write(wire, 'latin1') : socket.write(wire)
+    if (typeof wire === 'string') socket.write(wire, 'latin1')
+    else socket.write(wire)
+    const isTaken = socket.writableLength === 0
+    if (!isTaken) socket.setTimeout(this.#options.keepAliveMs, this.#onUnread)
     if (isLast) socket.destroySoon()
     else if (isTaken) this.#next()
-    else socket.once('drain', () => this.#next())
+    else
+      socket.write(NOTHING, () => {
+        socket.setTimeout(0, this.#onUnread)
+        if (!socket.destroyed) this.#next()
+      })
   }
 
   #next(): void {
@@ -196,12 +229,15 @@ export class DirectConnection {
       const behind = this.#behind
       this.#behind = NOTHING
       this.#begin(behind)
-    }
+    } else if (this.#hasEnded) this.#socket.destroySoon()
     if (!this.#isAnswering && this.#socket.isPaused()) this.#socket.resume()
   }
 
   #handOver(bytes: Buffer): void {
-    this.#socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose).off('error', ignore)
+    this.#isHandedOver = true
+    this.#latestHead = undefined
+    this.#latestText = ''
+    this.#socket.off('end', this.#onEnd).off('close', this.#onClose).off('error', ignore)
     this.#options.handOver(this.#socket, bytes)
   }
 }

@@ -1,8 +1,11 @@
-import { connect, type Socket } from 'node:net'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { EVIDENCE_PATH, type Evidence } from '../../../../protocol/evidence.ts'
 import { eventually, get, rawPost, startTestServer, talkTo, type TestServer } from '../../testing.ts'
+import { adopter } from './adopt.ts'
+import { Client } from './testing.ts'
+import { DEFAULT_LIMITS } from '../limits.ts'
 
 const row = Array.from({ length: 20 }, (_, index) => index / 10)
 const predict = rawPost(JSON.stringify({ features: row }))
@@ -17,34 +20,6 @@ const refused = rawPost('{"features":[1]}')
 let server: TestServer
 
 afterEach(() => server.close())
-
-/** A connection that hears whole answers. */
-class Client {
-  readonly socket: Socket
-  heard = ''
-  isClosed = false
-
-  constructor({ port }: TestServer) {
-    this.socket = connect(port, '127.0.0.1')
-    this.socket.setNoDelay(true)
-    this.socket.on('data', (chunk) => (this.heard += chunk.toString('latin1')))
-    this.socket.on('error', () => undefined).on('close', () => (this.isClosed = true))
-  }
-
-  /** Statuses of the answers that are whole, in order. */
-  get statuses(): number[] {
-    const statuses: number[] = []
-    let rest = this.heard
-    for (;;) {
-      const [head = ''] = /^HTTP[^]*?\r\n\r\n/.exec(rest) ?? []
-      const [, status = ''] = /^HTTP\/1\.1 (\d+) /.exec(head) ?? []
-      const [, length = '0'] = /\r\ncontent-length: (\d+)/i.exec(head) ?? []
-      if (head === '' || rest.length < head.length + Number(length)) return statuses
-      statuses.push(Number(status))
-      rest = rest.slice(head.length + Number(length))
-    }
-  }
-}
 
 describe('a connection', () => {
   test('has every request answered in order, however its bytes are cut, by whichever way', async () => {
@@ -97,7 +72,7 @@ describe('a connection', () => {
 
   test('that asks for nothing is closed after the time for headers', async () => {
     server = await startTestServer('mlp20', {
-      limits: { maxConnections: 100, headersTimeoutMs: 200, requestTimeoutMs: 60_000 },
+      limits: { ...DEFAULT_LIMITS, headersTimeoutMs: 200, requestTimeoutMs: 60_000 },
     })
     const client = new Client(server)
     await eventually(() => client.isClosed)
@@ -106,7 +81,7 @@ describe('a connection', () => {
 
   test('that dribbles a body meets the limit of all requests', async () => {
     server = await startTestServer('mlp20', {
-      limits: { maxConnections: 100, headersTimeoutMs: 300, requestTimeoutMs: 600 },
+      limits: { ...DEFAULT_LIMITS, headersTimeoutMs: 300, requestTimeoutMs: 600 },
     })
     const client = new Client(server)
     client.socket.write(predict.slice(0, -60))
@@ -140,4 +115,21 @@ test('text beyond ASCII goes as UTF-8, with its length in bytes', async () => {
   client.socket.destroy()
   const [, body = ''] = client.heard.split('\r\n\r\n')
   expect(Buffer.from(body, 'latin1').toString('utf8')).toContain('größe')
+})
+
+test('this release of Node lets sockets be read into a buffer of ours', async () => {
+  const accepted = new Promise<Socket>((resolve) => {
+    const net = createServer((socket) => resolve(socket)).listen(0, '127.0.0.1')
+    net.once('listening', () =>
+      connect((net.address() as AddressInfo).port, '127.0.0.1')
+        .end('abc')
+        .on('close', () => net.close()),
+    )
+  })
+  const read: string[] = []
+  const socket = adopter()(await accepted, (bytes) => read.push(String(bytes)) > 0)
+  expect(socket).toBeDefined()
+  socket?.on('end', () => socket.end())
+  await new Promise((resolve) => socket?.once('close', resolve))
+  expect(read).toEqual(['abc'])
 })

@@ -5,7 +5,7 @@
  */
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { KEEP_ALIVE_MS } from '../limits.ts'
+import { adopter } from './adopt.ts'
 import { DirectConnection, type DirectOptions } from './connection.ts'
 import { Wire } from './wire.ts'
 
@@ -21,16 +21,20 @@ const MAX_SWEEP_MS = 1_000
 export class DirectFront {
   readonly #options: DirectFrontOptions
   readonly #connections = new Map<Socket, DirectConnection>()
+  readonly #followers: ((socket: Socket) => void)[] = []
   #lastArrival = -Infinity
 
   /** Takes the server's connections from now on; the server must not listen yet. */
   constructor(server: Server, options: DirectFrontOptions) {
     this.#options = options
-    const toNode = server.listeners('connection')
+    const listeners = server.listeners('connection')
+    const toNode = (socket: Socket) => {
+      for (const listener of listeners) Reflect.apply(listener, server, [socket])
+    }
     server.removeAllListeners('connection')
     const connectionOptions: DirectOptions = {
       ...options,
-      wire: new Wire(),
+      wire: new Wire(options.keepAliveMs),
       answer: (route, request) => {
         this.#lastArrival = request.receivedAt
         return options.answer(route, request)
@@ -39,16 +43,29 @@ export class DirectFront {
         this.#connections.delete(socket)
         socket.pause()
         if (bytes.length > 0) socket.unshift(bytes)
-        for (const listener of toNode) Reflect.apply(listener, server, [socket])
+        toNode(socket)
         socket.resume()
       },
     }
-    server.on('connection', (socket) => {
-      this.#connections.set(socket, new DirectConnection(socket, connectionOptions))
+    const adopt = adopter()
+    server.on('connection', (accepted) => {
+      const socket = adopt(accepted, (bytes) => connection.take(bytes))
+      for (const follower of this.#followers) follower(socket ?? accepted)
+      if (socket === undefined) return toNode(accepted)
+      const connection = new DirectConnection(socket, connectionOptions)
+      this.#connections.set(socket, connection)
       socket.once('close', () => this.#connections.delete(socket))
     })
-    const sweep = setInterval(() => this.#sweep(), Math.min(MAX_SWEEP_MS, options.firstRequestMs)).unref()
+    const sweep = setInterval(
+      () => this.#sweep(),
+      Math.min(MAX_SWEEP_MS, options.firstRequestMs, options.keepAliveMs),
+    ).unref()
     server.once('close', () => clearInterval(sweep))
+  }
+
+  /** @param follower is told of every socket from now on, as it is the one that is read: none of them is that of the server's own event */
+  follow(follower: (socket: Socket) => void): void {
+    this.#followers.push(follower)
   }
 
   /** When the latest request was read here, by `performance.now()`. */
@@ -69,7 +86,7 @@ export class DirectFront {
       const quietMs = connection.quietMs(now)
       if (arrivingSince !== undefined) {
         if (now - arrivingSince > ARRIVAL_MS) connection.handOver()
-      } else if (quietMs > (hasAsked ? KEEP_ALIVE_MS : this.#options.firstRequestMs)) socket.destroySoon()
+      } else if (quietMs > (hasAsked ? this.#options.keepAliveMs : this.#options.firstRequestMs)) socket.destroySoon()
     }
   }
 }

@@ -50,6 +50,7 @@ describe('a plain head', () => {
     ['no name', `${LINE}${HOST}${LENGTH}: 1\r\n`],
     ['no colon', `${LINE}${HOST}${LENGTH}x-a\r\n`],
     ['a letter beyond ASCII', `${LINE}${HOST}${LENGTH}x-a: \xe9\r\n`],
+    ['more headers than usual', LINE + HOST + LENGTH + Array.from({ length: 99 }, (_, at) => `x${at}:\r\n`).join('')],
     ['no end', `${LINE}${HOST}content-length: 12`],
   ])('has not: %s', (_what, text) => {
     expect(readHead(text)).toBeUndefined()
@@ -116,5 +117,7 @@ describe('beside node:http', () => {
       { numRuns: 3000 },
     )
     expect(plain).toBeGreaterThan(100)
+    const most = LINE + HOST + 'content-length: 2\r\n' + Array.from({ length: 98 }, (_, at) => `x${at}:\r\n`).join('')
+    expect((await readByNode(`${most}\r\nab`))?.rawHeaders).toEqual(readHead(most)?.rawHeaders)
   })
 })

@@ -2,8 +2,9 @@
  * The head of a plain HTTP/1.1 request, of which there are no two readings.
  *
  * Only what every parser understands alike is read here: a POST in origin form, lines that end in CRLF, names that are tokens and come
- * once, values of visible characters, and a body of a length that is said in digits. All else is `undefined`, and for node:http to judge:
- * so nothing can be smuggled through a difference between the two (RFC 9112, 11.2), as there is nothing that they both read and differ in.
+ * once, values of visible characters, no more of them than usual, and a body of a length that is said in digits. All else is `undefined`,
+ * and for node:http to judge: so nothing can be smuggled through a difference between the two (RFC 9112, 11.2), as there is nothing that
+ * they both read and differ in.
  */
 
 export interface RequestHead {
@@ -17,6 +18,8 @@ export interface RequestHead {
   readonly bodyBytes: number
 }
 
+/** More are seldom sent, and node:http has a limit of its own. */
+const MAX_HEADERS = 100
 const METHOD = 'POST '
 const VERSION = ' HTTP/1.1\r\n'
 const LF = 10
@@ -44,7 +47,7 @@ export function readHead(text: string): RequestHead | undefined {
   let at = targetEnd + VERSION.length
   while (at < text.length) {
     at = readLine(text, at, headers, rawHeaders)
-    if (at === NOT_PLAIN) return undefined
+    if (at === NOT_PLAIN || rawHeaders.length > 2 * MAX_HEADERS) return undefined
   }
   const bodyBytes = plainLength(headers)
   return bodyBytes === undefined

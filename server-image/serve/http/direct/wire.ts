@@ -1,15 +1,19 @@
 /** Answers as they go over an HTTP/1.1 connection, in one piece. */
 import { STATUS_CODES } from 'node:http'
 import type { Answer } from '../../answer.ts'
-import { KEEP_ALIVE_MS } from '../limits.ts'
 
-const KEEP = `connection: keep-alive\r\nkeep-alive: timeout=${KEEP_ALIVE_MS / 1000}\r\n`
 const CLOSE = 'connection: close\r\n'
 
 /** Makes answers of one server. */
 export class Wire {
+  readonly #keep: string
   #second = -1
   #date = ''
+
+  /** @param keepAliveMs how long a connection may be silent, in milliseconds */
+  constructor(keepAliveMs: number) {
+    this.#keep = `connection: keep-alive\r\nkeep-alive: timeout=${Math.floor(keepAliveMs / 1000)}\r\n`
+  }
 
   /**
    * @param isLast the answer ends its connection
@@ -19,7 +23,7 @@ export class Wire {
     const bodyBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length
     let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
     for (let at = 0; at < headers.length; at += 2) head += `${headers[at] ?? ''}: ${headers[at + 1] ?? ''}\r\n`
-    head += `content-length: ${bodyBytes}\r\ndate: ${this.#now()}\r\n${isLast ? CLOSE : KEEP}\r\n`
+    head += `content-length: ${bodyBytes}\r\ndate: ${this.#now()}\r\n${isLast ? CLOSE : this.#keep}\r\n`
     if (typeof body === 'string' && body.length === bodyBytes) return head + body
     const wire = Buffer.allocUnsafe(head.length + bodyBytes)
     wire.write(head, 0, 'latin1')
