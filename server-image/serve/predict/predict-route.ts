@@ -12,18 +12,20 @@ import { ApiError, errorBody, v2ErrorBody } from '../api-error.ts'
 import type { InferenceRequest, InferenceRoute } from '../inference.ts'
 import { checkJsonType } from '../json/content-type.ts'
 import { parseCounting, refuseRepeated, type CountedJson } from '../json/json-body.ts'
+import { PlainRows } from '../json/plain-rows.ts'
 import type { ServedModel } from '../served-model.ts'
 import { timeoutIn } from '../timeout.ts'
 import { namedRow } from './named-row.ts'
+
+const PLAIN_FEATURES = new PlainRows('features')
+const PLAIN_INSTANCES = new PlainRows('instances')
 
 export const predictRoute: InferenceRoute = {
   endpoint: 'predict',
   wording: errorBody,
   async answer(request, model, id) {
     const signature = tabular(model)
-    const { value: features, members } = onlyMember(request, 'features')
-    const row = checkedRow(signature, features, 'features')
-    checkNames(request, members, signature, [features])
+    const row = rowOf(request, signature)
     const [prediction] = await model.predict([row], id, timeoutIn(request.headers))
     return predictionBody(prediction as Prediction, request.receivedAt)
   },
@@ -67,9 +69,18 @@ function tabular({ signature }: ServedModel): TabularSignature {
   )
 }
 
+function rowOf(request: InferenceRequest, signature: TabularSignature): Row {
+  checkJsonType(request.headers)
+  const plain = PLAIN_FEATURES.row(request.body)
+  if (plain !== undefined) return checkedRow(signature, plain, 'features')
+  const { value: features, members } = onlyMember(request, 'features')
+  const row = checkedRow(signature, features, 'features')
+  checkNames(request, members, signature, [features])
+  return row
+}
+
 /** The one member that the body must have: a misspelt or surplus one is refused, as ignoring it would hide a mistake. */
-function onlyMember({ headers, body }: InferenceRequest, name: string): CountedJson {
-  checkJsonType(headers)
+function onlyMember({ body }: InferenceRequest, name: string): CountedJson {
   const { value, members: count } = parseCounting(body)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new ApiError('invalid_request', `The body must be a JSON object with the member "${name}".`)
@@ -112,7 +123,10 @@ function checkedRow(signature: TabularSignature, value: unknown, path: string): 
 }
 
 function instancesOf(request: InferenceRequest, signature: TabularSignature, maxInstances: number): Row[] {
-  const { value: instances, members } = onlyMember(request, 'instances')
+  checkJsonType(request.headers)
+  const plain = PLAIN_INSTANCES.rows(request.body)
+  const { value: instances, members } =
+    plain === undefined ? onlyMember(request, 'instances') : { value: plain, members: 1 }
   if (!Array.isArray(instances)) {
     throw new ApiError('invalid_request', '"instances" must be an array of rows.', { field: 'instances' })
   }
