@@ -15,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { readExternalFiles } from './external-data.ts'
 import { inspectBytes, type ModelSummary } from './inspect.ts'
 import { ModelError } from './model-error.ts'
+import { readModel } from './prepare.ts'
 import { loadModel } from './session.ts'
 
 const testdata = join(import.meta.dirname, 'testdata')
@@ -116,4 +117,16 @@ test('data that is shorter than the model says ends in a ModelError', async () =
   copyFileSync(join(testdata, 'external.weights'), join(folder, 'external.weights'))
   truncateSync(join(folder, 'external.weights'), 100)
   await expect(loadModel({ path: modelPath })).rejects.toBeInstanceOf(ModelError)
+})
+
+test('nothing of the files is held when the model is loaded', async () => {
+  copyFileSync(join(testdata, 'external.weights'), join(folder, 'external.weights'))
+  const read = await readModel({ path: modelPath })
+  const model = await loadModel({ path: modelPath }, read)
+  expect(read.bytes).toHaveLength(0)
+  const feeds = { x: { datatype: 'FP32', shape: [1, 20], data: new Float32Array(20).fill(1) } } as const
+  const whole = await loadModel({ path: join(testdata, 'mlp20.onnx') })
+  expect(model.run(feeds)).toEqual(whole.run(feeds))
+  model.dispose()
+  whole.dispose()
 })

@@ -8,6 +8,7 @@ import { constants, open, realpath, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ModelSummary } from './inspect.ts'
 import { ModelError, quoted } from './model-error.ts'
+import { readBytes } from './model-file.ts'
 
 export interface ExternalFile {
   /** As the model spells it. */
@@ -16,6 +17,8 @@ export interface ExternalFile {
 }
 
 const MAX_EXTERNAL_FILES = 1_000
+/** In all files together: they hold what a protobuf message cannot. The memory of the process ends sooner. */
+export const MAX_EXTERNAL_BYTES = 64 * 1024 ** 3
 
 /** @param modelPath undefined for a model that has no folder, such as one in memory: then any external data is an error. */
 export async function readExternalFiles(
@@ -76,7 +79,7 @@ async function readChecked(file: FileHandle, path: string, location: string, max
       `The model's data file ${quoted(location)} has ${stat.size} bytes, more than the limit allows.`,
     )
   }
-  return file.readFile()
+  return readBytes(location, file, stat.size)
 }
 
 function linked(location: string): ModelError {

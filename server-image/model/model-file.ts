@@ -32,20 +32,36 @@ async function readWhole(path: string, file: FileHandle, maxBytes: number): Prom
     throw new ModelError('InvalidArgument', `${quoted(path)} is ${what}; give the path of the .onnx file.`)
   }
   if (stat.size > maxBytes) throw tooLarge(path, stat.size, maxBytes)
-  const bytes = Buffer.allocUnsafeSlow(stat.size)
+  return readBytes(path, file, stat.size)
+}
+
+const MAX_READ_BYTES = 1024 ** 3
+
+/**
+ * Reads so many bytes into memory of their own, which `release` gives back.
+ * @param name of the file, for the error
+ * @throws ModelError `Interrupted` when there are fewer
+ */
+export async function readBytes(name: string, file: FileHandle, size: number): Promise<Uint8Array> {
+  const bytes = Buffer.allocUnsafeSlow(size)
   let filled = 0
   while (filled < bytes.length) {
-    const { bytesRead } = await file.read(bytes, filled, Math.min(bytes.length - filled, 1024 ** 3), filled)
+    const { bytesRead } = await file.read(bytes, filled, Math.min(bytes.length - filled, MAX_READ_BYTES), filled)
     if (bytesRead === 0) break
     filled += bytesRead
   }
   if (filled < bytes.length) {
     throw new ModelError(
       'Interrupted',
-      `${quoted(path)} became shorter while it was read; something else writes to it. Try again.`,
+      `${quoted(name)} became shorter while it was read; something else writes to it. Try again.`,
     )
   }
   return bytes
+}
+
+/** Gives back memory that a file was read into, sooner than a collection of garbage: nobody may look at the bytes any more. */
+export function release({ buffer, byteLength }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && byteLength === buffer.byteLength && !buffer.detached) buffer.transfer(0)
 }
 
 function tooLarge(path: string, sizeBytes: number, maxBytes: number): ModelError {

@@ -1,7 +1,7 @@
 /** From a model file to what a session needs: read once, hashed, inspected, scanned, rewritten. Nothing is executed. */
 import type { ModelContract } from '../../protocol/resolve.ts'
 import { toContract } from './contract.ts'
-import { readExternalFiles, type ExternalFile } from './external-data.ts'
+import { MAX_EXTERNAL_BYTES, readExternalFiles, type ExternalFile } from './external-data.ts'
 import { inspectBytes, type ModelSummary } from './inspect.ts'
 import { ModelError } from './model-error.ts'
 import { MAX_MODEL_BYTES, readModelFile } from './model-file.ts'
@@ -13,8 +13,17 @@ export interface PrepareOptions {
   readonly path: string
   /** Hex. */
   readonly expectedSha256?: string
-  /** Of the model file, and of its external data together; 2 GiB by default. */
+  /** Of the model file; 2 GiB by default. */
   readonly maxBytes?: number
+}
+
+/** A model file that was read, and may be loaded as far as can be told from it alone. */
+export interface ReadModel {
+  readonly bytes: Uint8Array
+  /** Hex. */
+  readonly sha256: string
+  /** Of the bytes. */
+  readonly summary: ModelSummary
 }
 
 export interface PreparedModel {
@@ -33,8 +42,11 @@ export interface PreparedModel {
 }
 
 /** @throws ModelError when the file is missing, too large, another than expected, no model, or not supported. */
-export async function prepareModel(options: PrepareOptions): Promise<PreparedModel> {
-  const { path, expectedSha256, maxBytes = MAX_MODEL_BYTES } = options
+export async function readModel({
+  path,
+  expectedSha256,
+  maxBytes = MAX_MODEL_BYTES,
+}: PrepareOptions): Promise<ReadModel> {
   const { bytes, sha256 } = await readModelFile(path, maxBytes)
   if (expectedSha256 !== undefined && expectedSha256.toLowerCase() !== sha256) {
     throw new ModelError(
@@ -42,13 +54,22 @@ export async function prepareModel(options: PrepareOptions): Promise<PreparedMod
       `The model file has sha256 ${sha256}, but ${expectedSha256} was asked for; it was overwritten or damaged. Publish new bytes under a new version.`,
     )
   }
-  const original = inspectBytes(bytes)
-  scanModel(original)
+  const summary = inspectBytes(bytes)
+  scanModel(summary)
+  return { bytes, sha256, summary }
+}
+
+/**
+ * @param read the file, if it was read already
+ * @throws ModelError as `readModel` does, or for its external data
+ */
+export async function prepareModel(options: PrepareOptions, read?: ReadModel): Promise<PreparedModel> {
+  const { bytes, sha256, summary: original } = read ?? (await readModel(options))
   const rewriting = rewriteOutputs(bytes, original)
   const summary = rewriting.bytes === bytes ? original : inspectBytes(rewriting.bytes)
   return {
     bytes: rewriting.bytes,
-    externalFiles: await readExternalFiles(original, path, maxBytes),
+    externalFiles: await readExternalFiles(original, options.path, MAX_EXTERNAL_BYTES),
     sha256,
     sizeBytes: bytes.length,
     summary,

@@ -9,7 +9,8 @@ import { isMainThread } from 'node:worker_threads'
 import { binding } from 'onnxruntime-node/dist/binding.js'
 import type { ModelContract } from '../../protocol/resolve.ts'
 import { ModelError, oneLine, quoted } from './model-error.ts'
-import { prepareModel, type PreparedModel, type PrepareOptions } from './prepare.ts'
+import { release } from './model-file.ts'
+import { prepareModel, readModel, type PreparedModel, type PrepareOptions, type ReadModel } from './prepare.ts'
 import type { Signature } from './signature.ts'
 import {
   datatypeOfRuntime,
@@ -67,11 +68,19 @@ function initializeRuntime(): void {
   binding.initOrtOnce(LOG_FATAL_ONLY, NativeTensor as unknown as NativeTensorConstructor, isMainThread)
 }
 
-/** @throws ModelError only. */
-export async function loadModel(options: LoadOptions): Promise<LoadedModel> {
-  return openSession(await prepareModel(options), options.intraOpThreads)
+/**
+ * @param read the file, if it was read already; its bytes are given back
+ * @throws ModelError only.
+ */
+export async function loadModel(options: LoadOptions, read?: ReadModel): Promise<LoadedModel> {
+  const file = read ?? (await readModel(options))
+  const prepared = await prepareModel(options, file)
+  const model = openSession(prepared, options.intraOpThreads)
+  for (const { bytes } of [file, prepared, ...prepared.externalFiles]) release(bytes)
+  return model
 }
 
+/** ONNX Runtime copies what it needs of the bytes. */
 export function openSession(prepared: PreparedModel, intraOpThreads = 1): LoadedModel {
   const session = createNativeSession(prepared, intraOpThreads)
   const allOutputs = prepared.contract.outputs.map(({ name }) => name)

@@ -15,6 +15,12 @@ const options = (model: string, changes: Partial<OpenOptions> = {}): OpenOptions
   ...changes,
 })
 
+test('a model with data beside it is loaded once, on a thread of its own, however small its file', async () => {
+  const opened = await openModel(options('external', { thread: 'auto' }))
+  await opened.close()
+  expect(opened.isOnThread).toBe(true)
+})
+
 describe('a model on a thread of its own', () => {
   test.each(['every_datatype', 'forest20', 'text_labels'])(
     'says the same of itself and answers the same: %s',

@@ -3,6 +3,7 @@
  * so that health checks and metrics are answered whatever the model does.
  */
 import { stat } from 'node:fs/promises'
+import { readModel } from '../../model/prepare.ts'
 import { loadModel, type LoadedModel } from '../../model/session.ts'
 import type { Engine } from './engine.ts'
 import { startModelThread } from './model-thread.ts'
@@ -45,13 +46,16 @@ const LARGE_FILE_BYTES = 32 * 1024 * 1024
 
 /** @throws ModelError */
 export async function openModel(options: OpenOptions): Promise<OpenedModel> {
-  if (options.thread === 'always' || (options.thread === 'auto' && (await isLarge(options.path))))
-    return startModelThread(options)
+  const { path, intraOpThreads, thread } = options
+  if (thread === 'always' || (thread === 'auto' && (await isLarge(path)))) return startModelThread(options)
   const startedAt = performance.now()
-  const model = await loadModel({ path: options.path, intraOpThreads: options.intraOpThreads })
+  const read = await readModel({ path })
+  // Nobody takes data out of a small model.
+  if (thread === 'auto' && read.summary.externalTensors.length > 0) return startModelThread(options)
+  const model = await loadModel({ path, intraOpThreads }, read)
   const loadMs = performance.now() - startedAt
   const warmth = warmUpModel(model, options.warmUpRuns)
-  if (options.thread === 'auto' && (warmth.runMs ?? 0) >= HEAVY_RUN_MS) {
+  if (thread === 'auto' && (warmth.runMs ?? 0) >= HEAVY_RUN_MS) {
     model.dispose()
     return startModelThread(options)
   }
