@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { load } from './load.ts'
-import { median, wrk } from './wrk.ts'
+import { median, wrk, type Measured, type WrkOptions } from './wrk.ts'
 
 const HOST = '127.0.0.1'
 const PORT = 18_650
@@ -83,6 +83,12 @@ async function serve(dir: string, model: string, ...flags: string[]): Promise<Ru
   }
 }
 
+/** Measured after a second of the same, in which its code was compiled. */
+async function warmed(options: WrkOptions): Promise<Measured> {
+  await wrk({ ...options, seconds: 1 })
+  return wrk(options)
+}
+
 async function againstBareModel(dir: string, rounds: number, seconds: number): Promise<void> {
   const json = luaScript(dir, 'json', PREDICT, {})
   const head = JSON.stringify({
@@ -103,9 +109,8 @@ async function againstBareModel(dir: string, rounds: number, seconds: number): P
     )
     const bare = Number(String(raw.stdout))
     await using server = await serve(dir, 'mlp20')
-    await wrk({ url: `${server.url}/predict`, script: json, connections: 32, seconds: 1 })
-    const asJson = await wrk({ url: `${server.url}/predict`, script: json, connections: 32, seconds })
-    const asBytes = await wrk({ url: `${server.url}/v2/models/m/infer`, script: binary, connections: 32, seconds })
+    const asJson = await warmed({ url: `${server.url}/predict`, script: json, connections: 32, seconds })
+    const asBytes = await warmed({ url: `${server.url}/v2/models/m/infer`, script: binary, connections: 32, seconds })
     shares.push({ json: asJson.requestsPerSecond / bare, binary: asBytes.requestsPerSecond / bare })
     console.log(
       `  bare model ${bare}/s, /predict ${Math.round(asJson.requestsPerSecond)}/s, V2 binary ${Math.round(asBytes.requestsPerSecond)}/s`,

@@ -39,8 +39,8 @@ export async function wrk({ url, script, connections, seconds }: WrkOptions): Pr
   if (status !== 0 || /Non-2xx|Socket errors/.test(said)) throw new Error(`requests to ${url} failed: ${said}`)
   return {
     requestsPerSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(said)?.[1]),
-    p50Ms: milliseconds(/50%\s+(\S+)/.exec(said)?.[1]),
-    p99Ms: milliseconds(/99%\s+(\S+)/.exec(said)?.[1]),
+    p50Ms: milliseconds(/^\s+50%\s+(\S+)/m.exec(said)?.[1]),
+    p99Ms: milliseconds(/^\s+99%\s+(\S+)/m.exec(said)?.[1]),
   }
 }
 
