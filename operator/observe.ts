@@ -8,7 +8,7 @@ import type {
 } from '@kubernetes/client-node'
 import type { Evidence } from '../protocol/evidence.ts'
 import type { ModelDeployment } from './api/resource.ts'
-import { RESOLVE_LABEL, REVISION_LABEL, SERVER_PORT } from './core/children/object.ts'
+import { RESOLVE_LABEL, REVISION_LABEL, SCHEME_ANNOTATION, SERVER_PORT } from './core/children/object.ts'
 import { recordOf, type RevisionRecord } from './core/children/revision-record.ts'
 import { wantsEvidence } from './core/conditions.ts'
 import { NO_ANSWERS, tally, type Reading } from './core/gates/samples.ts'
@@ -126,7 +126,8 @@ function reachedBy(service: string, slices: readonly V1EndpointSlice[]): Readonl
 function targetOf(pod: V1Pod) {
   const ip = pod.status?.podIP
   const serves = pod.metadata?.labels?.[REVISION_LABEL] !== undefined
-  return ip === undefined || !serves ? [] : [{ uid: pod.metadata?.uid ?? '', ip, port: SERVER_PORT }]
+  const scheme = pod.metadata?.annotations?.[SCHEME_ANNOTATION] === 'https' ? 'https' : 'http'
+  return ip === undefined || !serves ? [] : [{ uid: pod.metadata?.uid ?? '', scheme, ip, port: SERVER_PORT } as const]
 }
 
 function withEvidence(pod: PodSeen, evidence: ReadonlyMap<string, Evidence>): PodSeen {

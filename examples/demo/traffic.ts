@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:http'
+import { Agent as TlsAgent, request as tlsRequest, type AgentOptions } from 'node:https'
 import { setTimeout as delay } from 'node:timers/promises'
 import { REVISION_HEADER } from '../../protocol/headers.ts'
 
@@ -38,6 +39,8 @@ export interface TrafficOptions {
   readonly rows: readonly Row[]
   readonly clients: number
   readonly requestsPerSecond: number
+  /** What users believe, and show; without it they speak plain HTTP. */
+  readonly tls?: Pick<AgentOptions, 'ca' | 'servername' | 'cert' | 'key'>
 }
 
 /** A client opens a new connection after this many requests, as real ones come and go. */
@@ -109,12 +112,16 @@ async function runUser(
   count: (outcome: Outcome) => void,
 ): Promise<void> {
   const intervalMs = (1000 * options.clients) / options.requestsPerSecond
-  let agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const newAgent = () => {
+    const settings = { keepAlive: true, maxSockets: 1 }
+    return options.tls === undefined ? new Agent(settings) : new TlsAgent({ ...settings, ...options.tls })
+  }
+  let agent = newAgent()
   let dueAt = performance.now() + (intervalMs * user) / options.clients
   for (let sent = 0; !signal.aborted; sent += 1) {
     if (sent % REQUESTS_PER_CONNECTION === REQUESTS_PER_CONNECTION - 1) {
       agent.destroy()
-      agent = new Agent({ keepAlive: true, maxSockets: 1 })
+      agent = newAgent()
     }
     const row = options.rows[(user * 7919 + sent * 31) % options.rows.length]
     if (row !== undefined) count(await ask(agent, options, row))
@@ -125,10 +132,10 @@ async function runUser(
   agent.destroy()
 }
 
-function ask(agent: Agent, { host, port }: TrafficOptions, row: Row): Promise<Outcome> {
+function ask(agent: Agent, { host, port, tls }: TrafficOptions, row: Row): Promise<Outcome> {
   const body = JSON.stringify({ features: row.features })
   return new Promise((resolve) => {
-    const call = request(
+    const call = (tls === undefined ? request : tlsRequest)(
       {
         agent,
         host,

@@ -82,6 +82,19 @@ export interface ModelDeploymentSpec {
      */
     drainSeconds?: number
     /**
+     * Encrypts both ports of the pods. Whoever asks through a Service of Penstock speaks TLS then, and so does the relay.
+     */
+    tls?: {
+      /**
+       * Secret of type kubernetes.io/tls in the namespace, with tls.crt and tls.key, as cert-manager writes it; a renewed one is taken without a restart.
+       */
+      secretName: string
+      /**
+       * Simple (the default): clients verify the server. Mutual: they need a certificate of an authority in ca.crt of the Secret as well, but for probes and metrics.
+       */
+      mode?: 'Simple' | 'Mutual'
+    }
+    /**
      * Partial PodTemplateSpec merged over ours (nodeSelector, tolerations, env, volumes, sidecars ...). Containers, volumes and env are merged by name; the server container is named "server".
      */
     podTemplate?: {
@@ -657,7 +670,7 @@ export interface ModelDeploymentStatus {
      */
     peers?: {
       /**
-       * ClusterIP of the Service of that revision.
+       * ClusterIP of the Service of that revision, behind https:// if it speaks TLS.
        */
       [k: string]: string
     }

@@ -13,7 +13,7 @@ import { conditionsOf } from './conditions.ts'
 import type { Instant } from './instant.ts'
 import { readyPods, workloadOf, type Observation } from './observation.ts'
 import { policyOf } from './policy.ts'
-import { revisionName, type RevisionName } from './revision.ts'
+import { revisionName, schemeOf, type RevisionName } from './revision.ts'
 import { handleAction } from './rollout/actions.ts'
 import { RETIRING_LOOK_INTERVAL_MS, advance, retire } from './rollout/advance.ts'
 import { lingeringPeers, withPeers } from './rollout/peers.ts'
@@ -42,7 +42,7 @@ const LOOK_INTERVAL_MS = 2000
 
 export function plan(seen: Observation, settings: ChildrenSettings, now: Instant): Plan {
   const before = withKnownStable(decodeState(seen.resource.status), seen)
-  const problems = specProblems(seen.resource.spec)
+  const problems = [...specProblems(seen.resource.spec), ...relayProblems(before, seen)]
   const { state, situation } = decide(before, seen, problems, now)
   const requeueAfterMs = nextLook(state, situation, problems.length === 0)
   return {
@@ -52,6 +52,17 @@ export function plan(seen: Observation, settings: ChildrenSettings, now: Instant
     announcements: announcementsOf(before, state, seen),
     ...(requeueAfterMs !== undefined && { requeueAfterMs }),
   }
+}
+
+/** Stable asks the candidate in its own name, so it must have a certificate before it can ask one that wants to see it. */
+function relayProblems({ stable }: State, { resource, records }: Observation): SpecProblem[] {
+  const { metadata, spec } = resource
+  const record = stable === undefined ? undefined : records.get(stable)
+  if (record === undefined || stable === revisionName(metadata.name, spec)) return []
+  if (spec.server?.tls?.mode !== 'Mutual' || schemeOf(record.source) === 'https') return []
+  const field = 'spec.server.tls.mode'
+  const message = `${field}: Mutual refuses what stable (${stable}) relays, as that has no certificate; roll out mode: Simple first, then Mutual`
+  return [{ field, message }]
 }
 
 function decide(

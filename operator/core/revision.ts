@@ -26,6 +26,13 @@ export function revisionSource(spec: ModelDeploymentSpec): RevisionSource {
   return spec.server === undefined ? { model } : { model, server: spec.server }
 }
 
+/** What the pods of a revision speak. */
+export type Scheme = 'http' | 'https'
+
+export function schemeOf({ server }: RevisionSource): Scheme {
+  return server?.tls === undefined ? 'http' : 'https'
+}
+
 /**
  * Name of the revision that a spec asks for. An empty `server: {}` and no server at all ask for the same thing, so they hash alike.
  */

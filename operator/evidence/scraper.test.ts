@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Evidence } from '../../protocol/evidence.ts'
-import { createScraper } from './scraper.ts'
+import { makeAuthority } from '../kube/test-certificates.ts'
+import { createScraper, type ScrapeTarget } from './scraper.ts'
 
 const evidence: Evidence = {
   instance: 'a1',
@@ -35,16 +37,19 @@ afterEach(() => {
   }
 })
 
-async function pod(listener: RequestListener): Promise<{ uid: string; ip: string; port: number }> {
-  const server = createServer(listener)
+async function pod(listener: RequestListener): Promise<ScrapeTarget> {
+  return listening(createServer(listener), 'http')
+}
+
+async function listening(server: Server, scheme: ScrapeTarget['scheme']): Promise<ScrapeTarget> {
   servers.push(server)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return { uid: `uid-${servers.length}`, ip: '127.0.0.1', port: (server.address() as AddressInfo).port }
+  return { uid: `uid-${servers.length}`, scheme, ip: '127.0.0.1', port: (server.address() as AddressInfo).port }
 }
 
 const answering = (body: string, status = 200) => pod((_request, response) => response.writeHead(status).end(body))
 
-async function scrape(...targets: { uid: string; ip: string; port: number }[]) {
+async function scrape(...targets: ScrapeTarget[]) {
   const scraper = createScraper({ timeoutMs: 500 })
   try {
     return await scraper.read(targets)
@@ -56,6 +61,15 @@ async function scrape(...targets: { uid: string; ip: string; port: number }[]) {
 test('a pod that answers is read as it is', async () => {
   const target = await answering(JSON.stringify(evidence))
   expect((await scrape(target)).get(target.uid)).toEqual(evidence)
+})
+
+test('a pod that speaks TLS is read, whoever vouches for it', async () => {
+  const pair = await (await makeAuthority()).issue('fraud.ml.svc')
+  const server = createTlsServer(pair, (_request, response) => response.end(JSON.stringify(evidence)))
+  const target = await listening(server, 'https')
+  expect((await scrape(target)).get(target.uid)).toEqual(evidence)
+  const plain = { ...target, scheme: 'http' } as const
+  expect(await scrape(plain)).toEqual(new Map())
 })
 
 describe('a pod is absent, and the others are read all the same, when it', () => {

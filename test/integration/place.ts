@@ -16,7 +16,7 @@ import { loadKubeConfig } from '../../operator/kube/kubeconfig.ts'
 import { createTransport, type Transport } from '../../operator/kube/transport.ts'
 import { startOperator, type Operator } from '../../operator/operator.ts'
 import { holdoutRows } from '../../examples/demo/rows.ts'
-import { startTraffic, type Traffic } from '../../examples/demo/traffic.ts'
+import { startTraffic, type Traffic, type TrafficOptions } from '../../examples/demo/traffic.ts'
 import type { Address } from '../../sandbox/sandbox.ts'
 import { startTestCluster, type TestCluster, type TestClusterOptions } from './cluster.ts'
 
@@ -48,7 +48,7 @@ export interface Place {
   ): Promise<ModelDeploymentStatus>
   /** Where the Service of users is reached from here. */
   serviceAddress(name: string): Promise<Address>
-  traffic(name: string, requestsPerSecond?: number): Promise<Traffic>
+  traffic(name: string, requestsPerSecond?: number, tls?: TrafficOptions['tls']): Promise<Traffic>
   close(): Promise<void>
 }
 
@@ -212,9 +212,10 @@ class TestPlace implements Place {
     return this.#parts.cluster.serviceAddress(NAMESPACE, name)
   }
 
-  async traffic(name: string, requestsPerSecond = 150): Promise<Traffic> {
+  async traffic(name: string, requestsPerSecond = 150, tls?: TrafficOptions['tls']): Promise<Traffic> {
     const { host, port } = await this.serviceAddress(name)
-    return startTraffic({ host, port, rows: holdoutRows(), clients: 6, requestsPerSecond })
+    const common = { host, port, rows: holdoutRows(), clients: 6, requestsPerSecond }
+    return startTraffic(tls === undefined ? common : { ...common, tls })
   }
 
   async close(): Promise<void> {

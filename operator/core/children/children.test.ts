@@ -86,6 +86,42 @@ describe('a pod', () => {
   })
 })
 
+describe('a pod with TLS', () => {
+  const tls = { secretName: 'fraud-tls' }
+  const mounted = { name: 'tls', mountPath: '/penstock/tls', readOnly: true }
+  const pair = ['--tls-cert-file=/penstock/tls/tls.crt', '--tls-key-file=/penstock/tls/tls.key']
+
+  test.each([
+    ['Simple by default', tls, pair],
+    ['Mutual', { ...tls, mode: 'Mutual' as const }, [...pair, '--tls-client-ca-file=/penstock/tls/ca.crt']],
+  ])('has the Secret, its flags, and probes that speak TLS: %s', (_mode, asked, flags) => {
+    const pod = rendered({ model, server: { tls: asked } }) as unknown as PodLike
+    const [server] = pod.spec.containers
+    expect(server?.args.filter((flag) => flag.startsWith('--tls'))).toEqual(flags)
+    expect(server).toMatchObject({ volumeMounts: expect.arrayContaining([mounted]) })
+    for (const probe of ['startupProbe', 'readinessProbe', 'livenessProbe'])
+      expect(server).toHaveProperty([probe, 'httpGet', 'scheme'], 'HTTPS')
+    expect(pod.spec).toMatchObject({
+      volumes: expect.arrayContaining([{ name: 'tls', secret: { secretName: 'fraud-tls', defaultMode: 0o440 } }]),
+    })
+    expect(pod.metadata).toHaveProperty(['annotations', 'penstock.dev/scheme'], 'https')
+  })
+
+  test('says what it speaks, whatever the template of its user says', () => {
+    const podTemplate = { metadata: { annotations: { team: 'fraud', 'penstock.dev/scheme': 'http' } } }
+    const { metadata } = rendered({ model, server: { tls, podTemplate } }) as { metadata: { annotations: object } }
+    expect(metadata.annotations).toMatchObject({ team: 'fraud', 'penstock.dev/scheme': 'https' })
+  })
+
+  test('shows its key to nobody but the server: not to the fetch container, nor to a resolve Job', () => {
+    const pod = rendered({ model, server: { tls } }) as unknown as PodLike
+    expect(JSON.stringify(pod.spec.initContainers)).not.toContain('tls')
+    const labels = { 'penstock.dev/resolve': 'm-1a2b3c4d5e' }
+    const resolve = resolveTemplate({ owner: owner({ model, server: { tls } }), image: 'i', labels, sha256: undefined })
+    expect(JSON.stringify(resolve)).not.toContain('tls')
+  })
+})
+
 test('a resolve pod has no serving label, no sidecar, and the placement of the template', () => {
   const spec = {
     model,
@@ -171,7 +207,7 @@ test('replicas are never in the applied fields of a Deployment', () => {
 test('a Service has gRPC where spec asks for it, for users and for the preview', () => {
   const portsWith = (service: NonNullable<ModelDeploymentSpec['service']>) =>
     [stableService, canaryService].map(
-      (build) => (build(owner({ model, service }), 'm-1a2b3c4d5e').spec as { ports: object[] }).ports,
+      (build) => (build(owner({ model, service }), 'm-1a2b3c4d5e', 'http').spec as { ports: object[] }).ports,
     )
   for (const ports of portsWith({ port: 81 }))
     expect(ports).toMatchObject([{ name: 'http', port: 81, targetPort: 'http' }])

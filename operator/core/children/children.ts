@@ -4,7 +4,7 @@ import { workloadOf, type Observation, type PodSeen, type ResolveSeen } from '..
 import { revisionName, type RevisionName } from '../revision.ts'
 import type { Instant } from '../instant.ts'
 import { nudgeValue, podsBehind, unacknowledged } from '../rollout/acknowledgement.ts'
-import { lingeringPeers } from '../rollout/peers.ts'
+import { lingeringPeers, schemeSeen } from '../rollout/peers.ts'
 import { fullSize, sourceInStatus } from '../rollout/situation.ts'
 import type { KubeObject } from './object.ts'
 import { resolveJob, resolveJobName } from './resolve-job.ts'
@@ -45,15 +45,18 @@ export interface ChildrenSettings {
 export function childrenOf(state: State, seen: Observation, settings: ChildrenSettings, now: Instant): Child[] {
   const owner = seen.resource
   const candidate = candidateOf(state.rollout)
+  const previewed = candidate ?? state.stable
   const serving = [state.stable, candidate].filter((each) => each !== undefined)
   return [
     ...recordChildren(state, seen, settings, now),
     { want: 'apply', object: trafficConfigMap(owner, state) },
     ...serving.flatMap((revision) => servingChildren(revision, state, seen)),
-    ...state.retiring.filter((old) => !serving.includes(old.revision)).flatMap((old) => retiringChildren(old, seen)),
+    ...state.retiring
+      .filter((old) => !serving.includes(old.revision))
+      .flatMap((old) => retiringChildren(old, state, seen)),
     ...lingeringPeers(state).map((name): Child => ({ want: 'keep', kind: 'Service', name })),
-    { want: 'apply', object: stableService(owner, state.stable) },
-    { want: 'apply', object: canaryService(owner, candidate ?? state.stable) },
+    { want: 'apply', object: stableService(owner, state.stable, schemeSeen(state.stable, state, seen)) },
+    { want: 'apply', object: canaryService(owner, previewed, schemeSeen(previewed, state, seen)) },
   ]
 }
 
@@ -142,7 +145,7 @@ function servingChildren(revision: RevisionName, state: State, seen: Observation
   const owner = seen.resource
   return [
     workloadChild(revision, state, seen),
-    { want: 'apply', object: revisionService(owner, revision) },
+    { want: 'apply', object: revisionService(owner, revision, schemeSeen(revision, state, seen)) },
     { want: 'apply', object: disruptionBudget(owner, revision) },
     ...autoscalerChildren(revision, state, seen),
   ]
@@ -180,10 +183,10 @@ function autoscalerChildren(revision: RevisionName, state: State, seen: Observat
 }
 
 /** A replaced revision keeps the size it has; its HPA goes, so that nothing shrinks it while clients still reach it. */
-function retiringChildren({ revision }: Retiring, seen: Observation): Child[] {
+function retiringChildren({ revision }: Retiring, state: State, seen: Observation): Child[] {
   return [
     { want: 'keep', kind: 'Deployment', name: revision },
-    { want: 'apply', object: revisionService(seen.resource, revision) },
+    { want: 'apply', object: revisionService(seen.resource, revision, schemeSeen(revision, state, seen)) },
     { want: 'apply', object: disruptionBudget(seen.resource, revision) },
   ]
 }

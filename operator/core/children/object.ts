@@ -29,6 +29,8 @@ export const REVISION_LABEL = 'penstock.dev/revision'
 /** On resolve Jobs and their pods, in the place of REVISION_LABEL, so that no Service or budget ever counts them. */
 export const RESOLVE_LABEL = 'penstock.dev/resolve'
 export const VERSION_ANNOTATION = 'penstock.dev/version'
+/** Of a pod that speaks TLS, with the value `https`. */
+export const SCHEME_ANNOTATION = 'penstock.dev/scheme'
 export const NUDGE_ANNOTATION = 'penstock.dev/traffic-nudge'
 export const MANAGED_BY = 'penstock'
 export const SERVER_PORT = 8080

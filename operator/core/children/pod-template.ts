@@ -1,7 +1,15 @@
 import type { ModelDeployment, ServerSpec } from '../../api/resource.ts'
 import type { RevisionName } from '../revision.ts'
 import { mergeTemplate } from './merge-template.ts'
-import { FETCH_CONTAINER, GRPC_PORT, REVISION_LABEL, SERVER_CONTAINER, SERVER_PORT, revisionLabels } from './object.ts'
+import {
+  FETCH_CONTAINER,
+  GRPC_PORT,
+  REVISION_LABEL,
+  SCHEME_ANNOTATION,
+  SERVER_CONTAINER,
+  SERVER_PORT,
+  revisionLabels,
+} from './object.ts'
 import { trafficConfigMapName } from './traffic.ts'
 
 /** Our mounts lie under a folder of our own, so that they hide nothing that a user's image or volume has. */
@@ -11,6 +19,9 @@ const MODEL_FILE = `${MODEL_DIR}/model.onnx`
 const TRAFFIC_DIR = '/etc/penstock/traffic'
 const CREDENTIALS_DIR = '/penstock/credentials'
 const CLAIM_DIR = '/penstock/claim'
+const TLS_DIR = '/penstock/tls'
+/** For the group of the pod, which a Secret's files belong to. */
+const TLS_FILE_MODE = 0o440
 /** Endpoints are taken out of Services while this runs, so that no new connection arrives once the server is told to stop. */
 const PRE_STOP_SECONDS = 5
 const GRACE_MARGIN_SECONDS = 15
@@ -48,13 +59,15 @@ export function podTemplate(input: TemplateInput): PodTemplate {
       volumes: [
         ...SCRATCH_VOLUMES,
         ...accessOf(owner).volumes,
+        ...tlsVolumes(server),
         { name: 'traffic', configMap: { name: trafficConfigMapName(owner.metadata.name), optional: true } },
       ],
     },
   }
   const merged = mergeTemplate(ours, server.podTemplate ?? {})
-  // Law: whatever a user's template says, a pod carries the labels that its Deployment and Services select by.
-  return mergeTemplate(merged, { metadata: { labels: { [REVISION_LABEL]: revision, ...labels } } })
+  const annotations = server.tls === undefined ? {} : { annotations: { [SCHEME_ANNOTATION]: 'https' } }
+  // Law: whatever a user's template says, a pod carries the labels that its Deployment and Services select by, and says what it speaks.
+  return mergeTemplate(merged, { metadata: { labels: { [REVISION_LABEL]: revision, ...labels }, ...annotations } })
 }
 
 export interface ResolveInput {
@@ -184,8 +197,20 @@ function fetchContainer({ owner, image, args }: FetchInput) {
   }
 }
 
+function tlsVolumes({ tls }: ServerSpec): readonly object[] {
+  return tls === undefined ? [] : [{ name: 'tls', secret: { secretName: tls.secretName, defaultMode: TLS_FILE_MODE } }]
+}
+
+function tlsArgs({ tls }: ServerSpec): readonly string[] {
+  if (tls === undefined) return []
+  const pair = [`--tls-cert-file=${TLS_DIR}/tls.crt`, `--tls-key-file=${TLS_DIR}/tls.key`]
+  return tls.mode === 'Mutual' ? [...pair, `--tls-client-ca-file=${TLS_DIR}/ca.crt`] : pair
+}
+
 function serverContainer({ owner, revision, image }: TemplateInput, server: ServerSpec) {
   const { name } = owner.metadata
+  const { tls } = server
+  const probe = tls === undefined ? probeBy('HTTP') : probeBy('HTTPS')
   return {
     name: SERVER_CONTAINER,
     image,
@@ -202,6 +227,7 @@ function serverContainer({ owner, revision, image }: TemplateInput, server: Serv
       `--batch-max-delay-ms=${server.batching?.maxDelayMs ?? 0}`,
       `--warmup-requests=${server.warmup?.requests ?? 8}`,
       `--drain-seconds=${drainSeconds(server)}`,
+      ...tlsArgs(server),
     ],
     ports: [
       { name: 'http', containerPort: SERVER_PORT, protocol: 'TCP' },
@@ -218,6 +244,7 @@ function serverContainer({ owner, revision, image }: TemplateInput, server: Serv
       { name: 'models', mountPath: MODEL_DIR, readOnly: true },
       { name: 'traffic', mountPath: TRAFFIC_DIR, readOnly: true },
       { name: 'tmp', mountPath: TMP_DIR },
+      ...(tls === undefined ? [] : [{ name: 'tls', mountPath: TLS_DIR, readOnly: true }]),
     ],
   }
 }
@@ -227,8 +254,11 @@ function literal(argument: string): string {
   return argument.replaceAll('$', () => '$$')
 }
 
-function probe(path: string, timing: Readonly<Record<string, number>>) {
-  return { httpGet: { path, port: 'http', scheme: 'HTTP' }, ...timing }
+function probeBy(scheme: 'HTTP' | 'HTTPS') {
+  return (path: string, timing: Readonly<Record<string, number>>) => ({
+    httpGet: { path, port: 'http', scheme },
+    ...timing,
+  })
 }
 
 function drainSeconds(server: ServerSpec): number {

@@ -1,5 +1,6 @@
 import { planKey, type PlanFile } from '../../../protocol/plan.ts'
 import type { ModelDeployment } from '../../api/resource.ts'
+import { peerOf } from '../rollout/peers.ts'
 import { liveRevisions, type State } from '../state.ts'
 import type { RevisionName } from '../revision.ts'
 import { canonicalJson } from '../revision.ts'
@@ -27,12 +28,17 @@ function planFile(revision: RevisionName, state: State): PlanFile {
   const { plan } = state
   const retired = state.retiring.some((old) => old.revision === revision)
   const target = retired ? state.stable : revision === state.stable ? plan.candidate : undefined
-  const clusterIP = target === undefined ? undefined : plan.peers[target]
+  const address = target === undefined ? undefined : plan.peers[target]
   const alone = { id: plan.id, revision, weightPermille: 0, shadowPermille: 0, retired }
-  if (target === undefined || clusterIP === undefined) return alone
+  if (target === undefined || address === undefined) return alone
+  const { scheme, clusterIP } = peerOf(address)
   return {
     ...alone,
-    peer: { revision: target, address: `${bracketed(clusterIP)}:${SERVER_PORT}` },
+    peer: {
+      revision: target,
+      address: `${bracketed(clusterIP)}:${SERVER_PORT}`,
+      ...(scheme === 'https' && { scheme }),
+    },
     weightPermille: retired ? 1000 : plan.weightPermille,
     shadowPermille: retired ? 0 : plan.shadowPermille,
     ...(plan.sticky !== undefined && !retired && { stickyHeader: plan.sticky }),

@@ -1,5 +1,5 @@
 import type { ModelDeployment } from '../../api/resource.ts'
-import type { RevisionName } from '../revision.ts'
+import type { RevisionName, Scheme } from '../revision.ts'
 import {
   SERVER_PORT,
   commonLabels,
@@ -26,17 +26,17 @@ export function deployment(owner: ModelDeployment, record: RevisionRecord): Kube
 }
 
 /** The revision's own Service: what the relay and a preview reach it by. */
-export function revisionService(owner: ModelDeployment, revision: RevisionName): KubeObject {
+export function revisionService(owner: ModelDeployment, revision: RevisionName, scheme: Scheme): KubeObject {
   return {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: ownedMetadata(owner, revision, revisionLabels(owner, revision)),
-    spec: { type: 'ClusterIP', selector: revisionSelector(revision), ports: [servicePort(SERVER_PORT)] },
+    spec: { type: 'ClusterIP', selector: revisionSelector(revision), ports: [servicePort(SERVER_PORT, scheme)] },
   }
 }
 
 /** The Service that users call. Before the first promotion it selects nothing: no unproven pod ever answers a user. */
-export function stableService(owner: ModelDeployment, stable: RevisionName | undefined): KubeObject {
+export function stableService(owner: ModelDeployment, stable: RevisionName | undefined, scheme: Scheme): KubeObject {
   const { name } = owner.metadata
   const { type = 'ClusterIP', annotations } = owner.spec.service ?? {}
   const metadata = ownedMetadata(owner, name, commonLabels(owner))
@@ -44,12 +44,12 @@ export function stableService(owner: ModelDeployment, stable: RevisionName | und
     apiVersion: 'v1',
     kind: 'Service',
     metadata: annotations === undefined ? metadata : { ...metadata, annotations },
-    spec: { type, selector: revisionSelector(stable ?? 'none'), ports: publicPorts(owner) },
+    spec: { type, selector: revisionSelector(stable ?? 'none'), ports: publicPorts(owner, scheme) },
   }
 }
 
 /** The preview: the candidate while there is one, else stable. */
-export function canaryService(owner: ModelDeployment, previewed: RevisionName | undefined): KubeObject {
+export function canaryService(owner: ModelDeployment, previewed: RevisionName | undefined, scheme: Scheme): KubeObject {
   return {
     apiVersion: 'v1',
     kind: 'Service',
@@ -57,7 +57,7 @@ export function canaryService(owner: ModelDeployment, previewed: RevisionName | 
     spec: {
       type: 'ClusterIP',
       selector: revisionSelector(previewed ?? 'none'),
-      ports: publicPorts(owner),
+      ports: publicPorts(owner, scheme),
     },
   }
 }
@@ -115,12 +115,14 @@ const DEFAULT_METRIC = {
 }
 
 /** REST, and gRPC for those who ask for it: a port that nobody wanted should not be open to everybody. */
-function publicPorts({ spec: { service = {} } }: ModelDeployment) {
+function publicPorts({ spec: { service = {} } }: ModelDeployment, scheme: Scheme) {
   const { port = 80, grpcPort } = service
-  const grpc = { name: 'grpc', port: grpcPort, targetPort: 'grpc', protocol: 'TCP', appProtocol: 'kubernetes.io/h2c' }
-  return grpcPort === undefined ? [servicePort(port)] : [servicePort(port), grpc]
+  const appProtocol = scheme === 'https' ? 'https' : 'kubernetes.io/h2c'
+  const grpc = { name: 'grpc', port: grpcPort, targetPort: 'grpc', protocol: 'TCP', appProtocol }
+  return grpcPort === undefined ? [servicePort(port, scheme)] : [servicePort(port, scheme), grpc]
 }
 
-function servicePort(port: number) {
-  return { name: 'http', port, targetPort: 'http', protocol: 'TCP' }
+function servicePort(port: number, scheme: Scheme) {
+  const plain = { name: 'http', port, targetPort: 'http', protocol: 'TCP' }
+  return scheme === 'https' ? { ...plain, appProtocol: 'https' } : plain
 }

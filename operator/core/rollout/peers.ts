@@ -1,5 +1,5 @@
 import { workloadOf, type Observation } from '../observation.ts'
-import { canonicalJson, type RevisionName } from '../revision.ts'
+import { canonicalJson, schemeOf, type RevisionName, type Scheme } from '../revision.ts'
 import { liveRevisions, type Rollout, type State } from '../state.ts'
 import { podsBehind } from './acknowledgement.ts'
 import type { Situation } from './situation.ts'
@@ -44,10 +44,33 @@ function currentPeers(state: State, seen: Observation): Readonly<Record<Revision
   return Object.fromEntries(
     relayedTo.flatMap((revision) => {
       if (revision === undefined) return []
-      const address = workloadOf(seen, revision).clusterIP ?? state.plan.peers[revision]
+      const { clusterIP } = workloadOf(seen, revision)
+      const address =
+        clusterIP === undefined ? state.plan.peers[revision] : peerAddress(schemeSeen(revision, state, seen), clusterIP)
       return address === undefined ? [] : [[revision, address]]
     }),
   )
+}
+
+const HTTPS = 'https://'
+
+/** A ClusterIP as status remembers it. */
+function peerAddress(scheme: Scheme, clusterIP: string): string {
+  return scheme === 'https' ? HTTPS + clusterIP : clusterIP
+}
+
+/** What a remembered address is made of. */
+export function peerOf(address: string): { readonly scheme: Scheme; readonly clusterIP: string } {
+  return address.startsWith(HTTPS)
+    ? { scheme: 'https', clusterIP: address.slice(HTTPS.length) }
+    : { scheme: 'http', clusterIP: address }
+}
+
+/** What a revision speaks, by its record; when that is gone, as it was when others were told of it. */
+export function schemeSeen(revision: RevisionName | undefined, { plan }: State, { records }: Observation): Scheme {
+  const record = revision === undefined ? undefined : records.get(revision)
+  if (record !== undefined) return schemeOf(record.source)
+  return peerOf(plan.peers[revision ?? ''] ?? '').scheme
 }
 
 function anew(rollout: Rollout, at: Situation): Rollout {
