@@ -42,6 +42,10 @@ describe('tokens', () => {
     const good = [`Bearer ${FIRST}`, `bearer ${SECOND}`, `BEARER   ${FIRST} `]
     expect(good.map((header) => subject.accept(header))).toEqual(good.map(() => true))
     const bad = [undefined, '', 'Bearer', FIRST, `Basic ${FIRST}`, `Bearer ${FIRST}x`, `Bearer ${FIRST.slice(1)}`]
+    const passwords = [FIRST, `:${FIRST}x`, `me:${FIRST}:`].map(
+      (text) => `Basic ${Buffer.from(text).toString('base64')}`,
+    )
+    expect([...bad, ...passwords].map((header) => subject.acceptPassword(header))).not.toContain(true)
     expect([...bad, `Bearer ${FIRST}, Bearer ${SECOND}`].map((header) => subject.accept(header))).not.toContain(true)
   })
 
@@ -117,6 +121,29 @@ describe('a server with tokens', () => {
     const { url } = await guarded()
     const reply = await get(url + path)
     expect([reply.status, reply.headers.get('www-authenticate')]).toEqual([401, 'Bearer'])
+  })
+
+  describe('asked by a browser', () => {
+    const basic = (password: string) => `Basic ${Buffer.from(`me:${password}`).toString('base64')}`
+    const page = { accept: 'text/html,*/*;q=0.8' }
+
+    test('is asked by a form for a token, which it takes as the password', async () => {
+      const { url } = await guarded()
+      const refused = await fetch(`${url}/docs`, { headers: page })
+      expect(refused.headers.get('www-authenticate')).toMatch(/^Basic realm="[^"]+", charset="UTF-8"$/)
+      const withPassword = { ...page, authorization: basic(FIRST) }
+      expect((await fetch(`${url}/docs`, { headers: withPassword })).status).toBe(200)
+      expect((await fetch(`${url}/docs`, { headers: { ...page, authorization: basic(SECOND) } })).status).toBe(401)
+    })
+
+    test('does only what its own pages ask with it', async () => {
+      const { url } = await guarded()
+      const statusFrom = async (origin: string) =>
+        (await post(`${url}/predict`, { features: row }, { authorization: basic(FIRST), origin })).status
+      expect([await statusFrom(url), await statusFrom('https://evil.example'), await statusFrom('null')]).toEqual([
+        200, 401, 401,
+      ])
+    })
   })
 
   test.each([

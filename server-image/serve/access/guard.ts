@@ -28,16 +28,28 @@ export type Guard = (request: Pick<IncomingMessage, 'url' | 'headers' | 'socket'
 export type RequestGuard = (request: Pick<IncomingMessage, 'url' | 'headers'>) => ApiError | undefined
 
 export function tokenGuard(tokens: Tokens): RequestGuard {
-  return ({ url, headers: { authorization } }) => {
+  return ({ url, headers }) => {
+    const { authorization, accept = '' } = headers
     if (tokens.accept(authorization) || isOpen(url)) return undefined
+    if (isOfOurPages(headers) && tokens.acceptPassword(authorization)) return undefined
+    const bearer = authorization === undefined ? 'Bearer' : 'Bearer error="invalid_token"'
     return new ApiError(
       'unauthorized',
       authorization === undefined
         ? 'This server wants the header "authorization: Bearer <token>" with a token that its operators gave you.'
         : 'The bearer token of this request is not accepted; ask for a new one.',
-      { challenge: authorization === undefined ? 'Bearer' : 'Bearer error="invalid_token"' },
+      // Who reads pages is asked by the browser, in a form of its own; Chromium has none where it is offered anything else as well.
+      { challenge: accept.includes('text/html') ? BROWSER_CHALLENGE : bearer },
     )
   }
+}
+
+const BROWSER_CHALLENGE =
+  'Basic realm="the password is a token of this server, the name is not looked at", charset="UTF-8"'
+
+/** A browser sends passwords with what any site makes it ask, but says which site that was wherever it matters. */
+function isOfOurPages({ origin, host }: IncomingMessage['headers']): boolean {
+  return origin === undefined || origin === `http://${host}` || origin === `https://${host}`
 }
 
 /** @param doubtAbout the client of a connection; asked once for each of them */

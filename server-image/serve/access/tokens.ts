@@ -47,6 +47,17 @@ export class Tokens {
     return token !== undefined && this.#digests.has(digestOf(token))
   }
 
+  /**
+   * A token as the password of whatever user (RFC 7617), which is how a browser can send it.
+   * @param authorization value of the header
+   */
+  acceptPassword(authorization: string | undefined): boolean {
+    const encoded = /^basic +([\w+/=-]+) *$/i.exec(authorization ?? '')?.[1] ?? ''
+    const credentials = Buffer.from(encoded, 'base64').toString('utf8')
+    const colon = credentials.indexOf(':')
+    return colon !== -1 && this.#digests.has(digestOf(credentials.slice(colon + 1)))
+  }
+
   close(): void {
     this.#stop()
   }

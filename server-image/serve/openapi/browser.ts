@@ -37,17 +37,21 @@ export class Page {
   readonly requests: string[] = []
   readonly #socket: WebSocket
   readonly #waiting = new Map<number, (message: Message) => void>()
+  readonly #password: string | undefined
   #asked = 0
 
-  constructor(socket: WebSocket) {
+  /** @param password for whoever wants one */
+  constructor(socket: WebSocket, password?: string) {
     this.#socket = socket
+    this.#password = password
     socket.addEventListener('message', ({ data }) => this.#hear(JSON.parse(String(data)) as Message))
   }
 
   async open(url: string): Promise<void> {
     for (const domain of ['Page', 'Runtime', 'Log', 'Network', 'Audits']) await this.#ask(`${domain}.enable`)
+    if (this.#password !== undefined) await this.#ask('Fetch.enable', { handleAuthRequests: true })
     await this.#ask('Page.navigate', { url })
-    await eventually(async () => (await this.run('document.readyState')) === 'complete')
+    await eventually(async () => (await this.run('location.href + document.readyState')) === `${url}complete`)
   }
 
   /** The value of an expression in the page. @throws Error when it throws */
@@ -73,6 +77,12 @@ export class Page {
 
   #hear({ id, method, params, ...rest }: Message): void {
     if (id !== undefined) this.#waiting.get(id)?.({ id, ...rest })
+    const { requestId } = params ?? {}
+    if (method === 'Fetch.requestPaused') void this.#ask('Fetch.continueRequest', { requestId })
+    if (method === 'Fetch.authRequired') {
+      const authChallengeResponse = { response: 'ProvideCredentials', username: 'me', password: this.#password }
+      void this.#ask('Fetch.continueWithAuth', { requestId, authChallengeResponse })
+    }
     if (method === 'Network.requestWillBeSent')
       this.requests.push((params?.['request'] as { readonly url: string }).url)
     const isComplaint =
@@ -81,8 +91,18 @@ export class Page {
   }
 }
 
+export interface Visit {
+  readonly url: string
+  /** That a reader types when the browser asks for one. */
+  readonly password?: string
+}
+
 /** Opens a page in a new browser, which is gone afterwards. */
-export async function withPage<T>(browser: string, url: string, use: (page: Page) => Promise<T>): Promise<T> {
+export async function withPage<T>(
+  browser: string,
+  { url, password }: Visit,
+  use: (page: Page) => Promise<T>,
+): Promise<T> {
   const dir = await mkdtemp(join(tmpdir(), 'penstock-browser-'))
   const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking']
   const child = spawn(browser, [...flags, '--remote-debugging-port=0', `--user-data-dir=${dir}`, 'about:blank'], {
@@ -96,7 +116,7 @@ export async function withPage<T>(browser: string, url: string, use: (page: Page
       socket.addEventListener('open', resolve)
       socket.addEventListener('error', () => reject(new Error('The browser cannot be talked to.')))
     })
-    const page = new Page(socket)
+    const page = new Page(socket, password)
     await page.open(url)
     const result = await use(page)
     socket.close()

@@ -1,5 +1,6 @@
 import type { Profile } from '../../monitor/profile.ts'
 import type { BatchingOptions, ServedModel } from '../served-model.ts'
+import type { TlsFiles } from '../tls/tls-files.ts'
 import type { Examples } from './examples.ts'
 
 /** What is known of a server whatever its model is. */
@@ -15,6 +16,8 @@ export interface DescribedServer {
   readonly batching: Pick<BatchingOptions, 'maxQueuedRows' | 'deadlineMs'>
   /** When it is there, requests need a token of it. */
   readonly tokenFile?: string
+  /** With a client authority, requests need a certificate of it. */
+  readonly tls?: Pick<TlsFiles, 'clientCaFile'>
   /** Of the training data, when it is known. */
   readonly profile: Profile | undefined
 }

@@ -1,4 +1,7 @@
 import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startTestServer, type TestServer } from '../testing.ts'
@@ -51,8 +54,8 @@ globalThis.formsOf = () => [...document.querySelectorAll('.card[data-path]')].ma
     await tensors.close()
   })
 
-  const inBrowser = <T>({ url }: TestServer, use: (page: Page) => Promise<T>) =>
-    withPage(browser ?? '', `${url}/docs`, async (page) => {
+  const inBrowser = <T>({ url }: TestServer, use: (page: Page) => Promise<T>, password?: string) =>
+    withPage(browser ?? '', { url: `${url}/docs`, ...(password !== undefined && { password }) }, async (page) => {
       await page.run(READER)
       const result = await use(page)
       // Law: nothing breaks the page's own policy, and nothing is asked of anybody else.
@@ -130,9 +133,26 @@ globalThis.formsOf = () => [...document.querySelectorAll('.card[data-path]')].ma
     })
   })
 
+  test('a reader with a token types it once, as the browser asks, and can try everything', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'penstock-docs-'))
+    const tokenFile = join(dir, 'tokens')
+    await writeFile(tokenFile, 'the-token-of-a-reader\n')
+    const guarded = await startTestServer('columns', { tokenFile })
+    try {
+      const asked = async (page: Page) => {
+        const [first = ''] = (await page.run('formsOf()')) as string[]
+        return (await page.run(`ask('${first}')`)) as Record<string, string>
+      }
+      expect((await inBrowser(guarded, asked, 'the-token-of-a-reader'))['look']).toBe('good')
+    } finally {
+      await guarded.close()
+      await rm(dir, { recursive: true })
+    }
+  })
+
   test('a server that is gone is said to be so', async () => {
     const server = await startTestServer('regressor')
-    await withPage(browser ?? '', `${server.url}/docs`, async (page) => {
+    await withPage(browser ?? '', { url: `${server.url}/docs` }, async (page) => {
       await page.run(READER)
       await server.close()
       const { status, look } = (await page.run(`ask('predict')`)) as Record<string, string>

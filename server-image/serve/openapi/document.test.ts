@@ -257,6 +257,17 @@ test('a server that wants tokens says for what, and what it answers without one'
   }
 })
 
+test('a server that wants certificates as well says so: both together', () => {
+  const described = { ...describedModel({ name: 'age' }), tokenFile: 'tokens', tls: { clientCaFile: 'ca.crt' } }
+  const { paths, components } = openApiDocument(described)
+  expect(components['securitySchemes']).toMatchObject({
+    bearer: { scheme: 'bearer' },
+    certificate: { type: 'mutualTLS' },
+  })
+  expect(paths['/predict']).toMatchObject({ post: { security: [{ bearer: [], certificate: [] }] } })
+  expect(paths['/metrics']).toMatchObject({ get: { security: [] } })
+})
+
 test('the limits are those of the server', () => {
   expect(reader.document['x-penstock']).toMatchObject({
     revision: 'own',

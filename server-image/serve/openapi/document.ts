@@ -4,6 +4,7 @@
  */
 import { MAX_HEADER_BYTES } from '../http/limits.ts'
 import { MAX_DEPTH } from '../json/json-body.ts'
+import { guardedPaths, securitySchemes } from './access.ts'
 import type { Described } from './described.ts'
 import { ERROR_SCHEMAS, errorComponents } from './errors.ts'
 import {
@@ -17,7 +18,6 @@ import {
 import type { Paths } from './operation.ts'
 import { rowSchemas, type Schemas } from './row-schemas.ts'
 import { serverPaths } from './server-operations.ts'
-import { SECURITY_SCHEMES, guardedPaths } from './token-access.ts'
 import { tensorSchemas } from './tensor-schemas.ts'
 import type { Schema } from './value-schema.ts'
 
@@ -31,7 +31,8 @@ export function openApiDocument(described: Described): OpenApiDocument & Schema 
   const { modelName, modelVersion, revision, model } = described
   const { signature, contract, sha256 } = model
   const isTabular = signature.kind === 'tabular'
-  const isGuarded = described.tokenFile !== undefined
+  const schemes = securitySchemes(described)
+  const isGuarded = Object.keys(schemes).length > 0
   const paths = { ...inferencePaths(described), ...serverPaths(described) }
   return {
     openapi: '3.1.0',
@@ -45,7 +46,7 @@ export function openApiDocument(described: Described): OpenApiDocument & Schema 
     tags: Object.values(TAGS)
       .filter((name) => isTabular || name !== TAGS.rows)
       .map((name) => ({ name })),
-    paths: isGuarded ? guardedPaths(paths) : paths,
+    paths: isGuarded ? guardedPaths(paths, schemes) : paths,
     components: {
       schemas: {
         ...(isTabular && rowSchemas({ ...described, signature })),
@@ -57,7 +58,7 @@ export function openApiDocument(described: Described): OpenApiDocument & Schema 
       headers: ANSWER_HEADERS,
       parameters: REQUEST_PARAMETERS,
       ...(isTabular && { links: LINKS }),
-      ...(isGuarded && { securitySchemes: SECURITY_SCHEMES }),
+      ...(isGuarded && { securitySchemes: schemes }),
     },
     'x-penstock': {
       revision,

@@ -8,7 +8,7 @@ const MEANINGS = {
   invalid_json: 'The body is not valid JSON in UTF-8; the message says where it stops being so.',
   invalid_request: 'The body lacks a member, or has one that is not known.',
   unsupported_by_model: 'This model cannot be asked in this way; use the V2 protocol.',
-  unauthorized: 'The server wants a bearer token, and the request has none that it accepts.',
+  unauthorized: 'The server wants to know who asks, by a token or a certificate, and accepts none of this request.',
   not_found: 'There is no such path, or nothing of this id.',
   method_not_allowed: 'The path exists, but not with this method; the header allow names those that it has.',
   request_timeout: 'The request did not arrive in time; send it faster.',
