@@ -13,12 +13,12 @@ export interface Authority {
   issue(name: string): Promise<{ cert: string; key: string }>
 }
 
-export async function makeAuthority(): Promise<Authority> {
+export async function makeAuthority(commonName = 'test-ca'): Promise<Authority> {
   x509.cryptoProvider.set(webcrypto)
   const validity = { notBefore: new Date(Date.now() - HOUR_MS), notAfter: new Date(Date.now() + HOUR_MS) }
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
   const own = await x509.X509CertificateGenerator.createSelfSigned({
-    name: 'CN=test-ca',
+    name: `CN=${commonName}`,
     serialNumber: '01',
     signingAlgorithm: ALGORITHM,
     keys,

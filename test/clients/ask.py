@@ -144,6 +144,29 @@ def triton_grpc_loop(address, model, feeds):
     return outcome
 
 
+def certificates():
+    """Files of the client's own certificate and key, and of the authority that it believes."""
+    import os
+    directory = os.environ["PENSTOCK_CERTIFICATES"]
+    return [os.path.join(directory, name) for name in ("tls.crt", "tls.key", "ca.crt")]
+
+
+def triton_http_tls(address, model, feeds):
+    import tritonclient.http as triton
+    certificate, key, authority = certificates()
+    options = {"certfile": certificate, "keyfile": key, "ca_certs": authority}
+    with triton.InferenceServerClient(address, ssl=True, ssl_options=options) as client:
+        return understood(client.infer(model, triton_inputs(triton, feeds)))
+
+
+def triton_grpc_tls(address, model, feeds):
+    import tritonclient.grpc as triton
+    certificate, key, authority = certificates()
+    with triton.InferenceServerClient(address, ssl=True, root_certificates=authority, private_key=key,
+                                      certificate_chain=certificate) as client:
+        return grpc_answer(client.infer(model, triton_inputs(triton, feeds), client_timeout=60))
+
+
 def grpc_contents(address, model, feeds):
     """Typed contents, by stubs that are made at run time of what the server's reflection tells; and health, by gRPC's own package."""
     import grpc

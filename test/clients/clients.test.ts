@@ -5,7 +5,9 @@ import { connect, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { makeAuthority } from '../../operator/kube/test-certificates.ts'
 import { modelPath, startTestServer, type TestServer } from '../../server-image/serve/testing.ts'
+import { forServer, mountSecret, type MountedSecret, type Pair } from '../../server-image/serve/tls/testing.ts'
 
 interface TensorJson {
   readonly datatype: string
@@ -42,16 +44,20 @@ const MODELS = [
 const GRPC_CLIENTS = ['triton_grpc', 'triton_grpc_async', 'grpc_contents']
 const HTTP_CLIENTS = ['triton_http', 'triton_http_json', 'triton_http_default', 'triton_http_async', 'open_inference']
 
-/** @param onWord told once the client says anything before its result */
+/**
+ * @param options.onWord told once the client says anything before its result
+ * @param options.certificates folder of those that the client has
+ */
 function ask<Result = TensorsJson>(
   client: string,
   address: string,
   inputs: TensorsJson,
-  onWord?: () => void,
+  { onWord, certificates }: { readonly onWord?: () => void; readonly certificates?: string } = {},
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
     const script = join(import.meta.dirname, 'ask.py')
-    const child = execFile(python, ['-W', 'ignore', script, client, address, 'm'], (error, stdout, stderr) => {
+    const env = { ...process.env, ...(certificates !== undefined && { PENSTOCK_CERTIFICATES: certificates }) }
+    const child = execFile(python, ['-W', 'ignore', script, client, address, 'm'], { env }, (error, stdout, stderr) => {
       if (error === null) resolve(JSON.parse(stdout) as Result)
       else reject(new Error(`${client}: ${stderr.slice(-2_000)}`))
     })
@@ -127,7 +133,7 @@ describe('a server that leaves', () => {
         target = successor.grpcPort ?? 0
         drained = leaving.drain()
       }
-      const outcome = await ask<Outcome>('triton_grpc_loop', `127.0.0.1:${front.port}`, inputs, moveOn)
+      const outcome = await ask<Outcome>('triton_grpc_loop', `127.0.0.1:${front.port}`, inputs, { onWord: moveOn })
       expect(outcome.failed).toEqual([])
       expect(outcome.answered).toBeGreaterThan(100)
       expect(await drained).toBe(true)
@@ -141,8 +147,50 @@ describe('a server that leaves', () => {
   })
 })
 
+const curl = promisify(execFile)
+
+describe('a server with TLS, to which clients show certificates', () => {
+  const { inputs, outputs } = expected['mlp20'] as Case
+  const secrets: MountedSecret[] = []
+  let server: TestServer
+  let certificates: string
+  let strangers: string
+
+  beforeAll(async () => {
+    const [authority, another] = await Promise.all([makeAuthority(), makeAuthority('another-ca')])
+    const mount = async (pair: Promise<Pair>) => {
+      const secret = mountSecret(await pair, authority.certificate)
+      secrets.push(secret)
+      return secret
+    }
+    const own = await mount(forServer(authority))
+    certificates = (await mount(authority.issue('client.shop'))).dir
+    strangers = (await mount(another.issue('client.shop'))).dir
+    server = await startTestServer('mlp20', { grpcPort: 0, tls: { ...own.files, clientCaFile: own.clientCaFile } })
+  })
+
+  afterAll(async () => {
+    await server.close()
+    for (const secret of secrets) secret.remove()
+  })
+
+  test.each(['triton_http_tls', 'triton_grpc_tls'])('answers %s that has one, and no other', async (client) => {
+    const address = client === 'triton_grpc_tls' ? `127.0.0.1:${server.grpcPort}` : server.address
+    expectSame(await ask(client, address, inputs, { certificates }), outputs)
+    const refused = ask(client, address, inputs, { certificates: strangers })
+    await expect(refused).rejects.toThrow(/client certificate of this connection is not accepted/)
+  })
+
+  test('answers curl', async () => {
+    const [cert, key, ca] = ['tls.crt', 'tls.key', 'ca.crt'].map((name) => join(certificates, name))
+    const files = ['--cert', cert, '--key', key, '--cacert', ca] as string[]
+    const row = JSON.stringify({ features: inputs['x']?.data.slice(0, 20) })
+    const { stdout } = await curl('curl', ['-sSf', ...files, `https://${server.address}/predict`, '--json', row])
+    expect(JSON.parse(stdout)).toMatchObject({ prediction: expect.anything() as unknown })
+  })
+})
+
 describe('curl', () => {
-  const curl = promisify(execFile)
   let server: TestServer
   beforeAll(async () => (server = await startTestServer('mlp_classifier')))
   afterAll(() => server.close())

@@ -9,4 +9,4 @@ if (python === undefined) {
     'SKIPPED: there is no python3 with venv and pip on this machine, so no public client could ask; install python3-venv.',
   )
   process.exitCode = CANNOT_RUN
-} else process.exitCode = runJest('clients', { PENSTOCK_CLIENTS_PYTHON: python })
+} else process.exitCode = runJest('clients', { env: { PENSTOCK_CLIENTS_PYTHON: python } })

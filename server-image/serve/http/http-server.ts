@@ -1,7 +1,7 @@
 /** The node:http server with limits that hold against slow, huge and broken clients; every refusal is JSON. */
 import { createServer, STATUS_CODES, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Guard } from '../access/guard.ts'
 import { errorHeaders } from '../answer.ts'
@@ -11,6 +11,7 @@ import type { Exchange, Exchanges } from './exchanges.ts'
 import { MAX_HEADER_BYTES, type HttpLimits } from './limits.ts'
 import { send, sendEarly, type Sendable } from './send.ts'
 import { canonicalTarget } from './target.ts'
+import { doubtOf } from '../tls/proof.ts'
 import type { TlsIdentity } from '../tls/tls-identity.ts'
 
 const MAX_CHECK_INTERVAL_MS = 1_000
@@ -58,7 +59,8 @@ export function createHttpServer({ listener, exchanges, bodies, limits, guard, t
     // Whatever follows a fault is one as well.
     if (refused.has(socket)) return
     refused.add(socket)
-    refuse(socket, httpErrorOf(error), exchanges.latestOf(socket))
+    const doubt = tls?.asksForCertificates === true ? doubtBehind(error, socket) : undefined
+    refuse(socket, doubt ?? httpErrorOf(error), exchanges.latestOf(socket))
   })
   const onContinue = begun((request, response) => {
     // A body that will be refused need not be sent at all.
@@ -84,6 +86,16 @@ function unknownExpectation({ headers: { expect = '' } }: IncomingMessage): ApiE
 
 function errorAnswer({ url = '/' }: IncomingMessage, error: ApiError): Sendable {
   return { status: error.status, headers: errorHeaders(error), body: errorBodyAt(canonicalTarget(url), error) }
+}
+
+/**
+ * What OpenSSL held against a client's certificate, such as a signature by another authority of the same name, it may say once more when
+ * the connection is first read, and end it: the client is to hear of the certificate, then, and of no request that it never sent.
+ */
+function doubtBehind({ code }: NodeJS.ErrnoException, socket: Duplex): ApiError | undefined {
+  if (code?.startsWith('ERR_SSL_') !== true || !(socket instanceof Socket)) return undefined
+  const doubt = doubtOf(socket)()
+  return doubt === undefined ? undefined : new ApiError('unauthorized', doubt)
 }
 
 function httpErrorOf({ code }: NodeJS.ErrnoException): ApiError {

@@ -30,7 +30,7 @@ let ofServer: Pair
 let ofClient: Pair
 let ofStranger: Pair
 beforeAll(async () => {
-  ;[authority, strangers] = await Promise.all([makeAuthority(), makeAuthority()])
+  ;[authority, strangers] = await Promise.all([makeAuthority(), makeAuthority('strangers-ca')])
   ofServer = await forServer(authority)
   ofClient = await authority.issue('client.shop')
   ofStranger = await strangers.issue('client.shop')
@@ -200,6 +200,21 @@ describe('a server that wants client certificates', () => {
     expect((await health.check({})).status).toBe(Status.SERVING)
     const evidence = await askSecurely(`${server.secureUrl}/penstock/evidence`, options)
     expect((JSON.parse(evidence.text) as Evidence).directRequests).toBe(0)
+  })
+
+  test('tells those with one of an authority of the same name so, as after its keys were changed', async () => {
+    const server = await guarded()
+    const namesake = await (await makeAuthority()).issue('client.shop')
+    for (const waitMs of [0, 50]) {
+      const socket = await shake(server.port, { ...namesake })
+      let heard = ''
+      socket.setEncoding('latin1').on('data', (text: string) => (heard += text))
+      const closed = new Promise((resolve) => socket.on('error', () => undefined).once('close', resolve))
+      await new Promise((resolve) => setTimeout(resolve, waitMs))
+      socket.write('GET /docs HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
+      await closed
+      expect(heard).toMatch(/^HTTP\/1\.1 401 [^]*client certificate of this connection is not accepted/)
+    }
   })
 
   test.each(['TLSv1.2', 'TLSv1.3'] as const)('is not talked round by a resumed session of %s', async (version) => {
