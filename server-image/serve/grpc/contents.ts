@@ -2,7 +2,7 @@
 import { create } from '@bufbuild/protobuf'
 import { elementCount, emptyData, type Datatype, type Tensor, type TensorData } from '../../model/tensor.ts'
 import { ApiError } from '../api-error.ts'
-import { dataFromBytes } from '../v2/binary-data.ts'
+import { bytesOfTensor, dataFromBytes } from '../v2/binary-data.ts'
 import { InferTensorContentsSchema, type InferTensorContents } from './generated/open_inference_pb.js'
 
 type Field = Exclude<keyof InferTensorContents, '$typeName' | '$unknown'>
@@ -56,7 +56,7 @@ export function bytesOfContents({ datatype, shape, contents, path }: ContentsOf)
     const isKept = typeof value === 'boolean' || datatype === 'FP32' || datatype === 'FP64' || data[index] === value
     if (!isKept) throw invalid(`${name}[${index}]`, `${name}[${index}] is ${String(value)}, which is no ${datatype}.`)
   })
-  return Buffer.from(data.buffer as ArrayBuffer)
+  return bytesOfTensor({ datatype: datatype as Datatype, shape, data })
 }
 
 /** @returns undefined when the datatype has no field */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { post, startTestServer, type TestServer } from '../testing.ts'
-import { HEADER_LENGTH } from './binary-data.ts'
+import { bytesOfTensor, HEADER_LENGTH } from './binary-data.ts'
 
 let every: TestServer
 let mlp: TestServer
@@ -56,6 +56,11 @@ const text = (...values: string[]) =>
       return [bytesOf(new Uint32Array([bytes.length])), bytes]
     }),
   )
+
+test('the bytes of a tensor are its own alone, also where its array is a part of larger memory', () => {
+  const data = Float32Array.of(1, 2, 3, 4).subarray(1, 3)
+  expect(bytesOfTensor({ datatype: 'FP32', shape: [2], data })).toEqual(bytesOf(Float32Array.of(2, 3)))
+})
 
 /** Extremes of every datatype, NaN and infinity among them. */
 const tensors: [string, string, Buffer][] = [
