@@ -7,11 +7,21 @@ const ROOT = join(import.meta.dirname, '..')
 /** Exit code. Not failed, but not run either: this machine lacks something. The Automake convention for skipped tests. */
 export const CANNOT_RUN = 77
 
+/** A program that runs another where its mounts are its own: they end with its last process, however that ends. */
+export const OWN_MOUNTS = ['unshare', '--mount', '--propagation=private', '--']
+
+interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>
+  /** What runs Node: a program and its arguments. */
+  readonly through?: readonly string[]
+}
+
 /** Arguments of this process go to Jest. @returns the exit code */
-export function runJest(folder: string, env: Readonly<Record<string, string>> = {}): number {
+export function runJest(folder: string, { env = {}, through = [] }: RunOptions = {}): number {
   const jest = join(ROOT, 'node_modules/jest/bin/jest.js')
-  const args = ['--experimental-vm-modules', '--no-warnings', jest, `--config=test/${folder}/jest.config.js`]
-  const { status } = spawnSync(process.execPath, [...args, ...process.argv.slice(2)], {
+  const flags = ['--experimental-vm-modules', '--no-warnings', jest, `--config=test/${folder}/jest.config.js`]
+  const [command = process.execPath, ...args] = [...through, process.execPath, ...flags, ...process.argv.slice(2)]
+  const { status } = spawnSync(command, args, {
     cwd: ROOT,
     stdio: 'inherit',
     env: { ...process.env, ...env },

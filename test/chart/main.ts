@@ -6,7 +6,7 @@ try {
   const say = (line: string) => console.error(line)
   const HELM_BIN = await findHelm({ say })
   const KUBECTL = (await findBinaries({ say })).kubectl
-  process.exitCode = runJest('chart', { HELM_BIN, KUBECTL })
+  process.exitCode = runJest('chart', { env: { HELM_BIN, KUBECTL } })
 } catch (error) {
   console.error((error as Error).message)
   process.exitCode = CANNOT_RUN
