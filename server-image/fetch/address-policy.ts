@@ -111,6 +111,15 @@ export async function refuseDeniedName(policy: AddressPolicy, url: URL): Promise
   }
 }
 
+/** For credentials only: the services of clouds that hand them out, at just these addresses. */
+export function onlyAddresses(...networks: readonly (readonly [network: string, prefix: number])[]): AddressPolicy {
+  const allowed = new BlockList()
+  for (const [network, prefix] of networks) {
+    allowed.addSubnet(network, prefix, network.includes(':') ? 'ipv6' : 'ipv4')
+  }
+  return { allows: (address) => isIP(address) !== 0 && allowed.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6') }
+}
+
 function deniedAddress(host: string, addresses: readonly LookupAddress[]): FetchError {
   const [first] = addresses
   const where = first === undefined ? host : `${host} (${first.address})`

@@ -19,6 +19,8 @@ export interface Proxy {
 /** Undefined: connect to the host itself. @throws FetchError that names the variable which is malformed */
 export type ProxyFor = (url: URL) => Proxy | undefined
 
+export const noProxy: ProxyFor = () => undefined
+
 export function proxyFrom(env: Environment): ProxyFor {
   return (url) => {
     const variable = variableOf(env, url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY')
@@ -38,10 +40,11 @@ export function agentFor(url: URL, proxy: Proxy | undefined): HttpAgent {
 
 /** What the proxy itself answered, with CONNECT or in place of the server. Undefined: the answer may be the server's own. */
 export function proxyRefusal(proxy: Proxy, host: string, status: number): FetchError | undefined {
-  if (status === 407) {
+  // 401 is tinyproxy's for a wrong password.
+  if (status === 407 || status === 401) {
     return new FetchError(
       'Forbidden',
-      `The proxy ${proxy.name} wants other credentials for ${host} (status 407); put user and password into its URL, before the host and an @.`,
+      `The proxy ${proxy.name} wants other credentials for ${host} (status ${status}); put user and password into its URL, before the host and an @.`,
     )
   }
   if (status >= 500 || status === 408 || status === 429) return undefined

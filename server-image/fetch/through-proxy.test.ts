@@ -137,6 +137,7 @@ test('https is asked for a tunnel to the host', async () => {
 describe.each(['http', 'https'])('a proxy that refuses, %s', (scheme) => {
   test.each([
     [407, 'Forbidden', /wants other credentials for models\.invalid .*407.* before the host/],
+    [401, 'Forbidden', /wants other credentials for models\.invalid/],
     [403, 'Forbidden', /refuses models\.invalid \(status 403\); have it allow that host/],
     [503, 'Unreachable', /answered 503 for models\.invalid/],
   ])('status %p is %s', async (status, reason, text) => {

@@ -1,11 +1,13 @@
 /**
  * Credentials of AWS in the order that its tools look them up: variables, a web identity (IAM roles for service accounts), the
- * shared credentials file. Metadata services are link-local, so they are never asked.
+ * shared credentials file, the container's own service (EKS Pod Identity). The metadata service of the node is never asked.
  */
 import { readFile } from 'node:fs/promises'
-import { readDocument } from '../document.ts'
+import { onlyAddresses } from '../address-policy.ts'
+import { readDocument, readJson } from '../document.ts'
 import { FetchError } from '../fetch-error.ts'
 import type { Environment, Remote } from '../persist.ts'
+import { noProxy } from '../proxy.ts'
 import { webUrl } from './http.ts'
 
 export interface AwsCredentials {
@@ -21,14 +23,21 @@ export function awsRegion(env: Environment): string {
   )
 }
 
+/** Of the region's partition. */
+export function awsDomain(region: string): string {
+  return region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com'
+}
+
 /** Undefined: ask anonymously. @throws FetchError */
 export async function awsCredentials(remote: Remote): Promise<AwsCredentials | undefined> {
   const { env } = remote
   const given = complete(env['AWS_ACCESS_KEY_ID'], env['AWS_SECRET_ACCESS_KEY'], env['AWS_SESSION_TOKEN'])
   if (given !== undefined) return given
   const { AWS_WEB_IDENTITY_TOKEN_FILE: tokenFile, AWS_ROLE_ARN: role, AWS_SHARED_CREDENTIALS_FILE: shared } = env
-  if (tokenFile !== undefined && role !== undefined) return webIdentity(remote, tokenFile, role)
-  return shared === undefined || shared === '' ? undefined : fromSharedFile(shared, env['AWS_PROFILE'] ?? 'default')
+  if (tokenFile && role) return webIdentity(remote, tokenFile, role)
+  if (shared) return fromSharedFile(shared, env['AWS_PROFILE'] || 'default')
+  const service = env['AWS_CONTAINER_CREDENTIALS_FULL_URI']
+  return service ? containerCredentials(remote, service) : undefined
 }
 
 function complete(
@@ -51,16 +60,18 @@ function complete(
 /** https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html */
 async function webIdentity(remote: Remote, tokenFile: string, role: string): Promise<AwsCredentials> {
   const { env } = remote
-  const endpoint = env['AWS_ENDPOINT_URL_STS'] ?? `https://sts.${awsRegion(env)}.amazonaws.com/`
+  const region = awsRegion(env)
+  const variable = ['AWS_ENDPOINT_URL_STS', 'AWS_ENDPOINT_URL'].find((name) => env[name])
+  const endpoint = variable === undefined ? undefined : env[variable]
   const { bytes } = await readDocument(remote, {
-    url: webUrl(endpoint, 'AWS_ENDPOINT_URL_STS'),
+    url: webUrl(endpoint ?? `https://sts.${region}.${awsDomain(region)}/`, variable),
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
     body: new URLSearchParams({
       Action: 'AssumeRoleWithWebIdentity',
       Version: '2011-06-15',
       RoleArn: role,
-      RoleSessionName: env['AWS_ROLE_SESSION_NAME'] ?? 'penstock-fetch',
+      RoleSessionName: env['AWS_ROLE_SESSION_NAME'] || 'penstock-fetch',
       WebIdentityToken: (await readCredentialFile(tokenFile, 'AWS_WEB_IDENTITY_TOKEN_FILE')).trim(),
     }).toString(),
     explain: ({ body }) =>
@@ -73,7 +84,41 @@ async function webIdentity(remote: Remote, tokenFile: string, role: string): Pro
   const field = (name: string) => new RegExp(`<${name}>([^<]+)</${name}>`).exec(xml)?.[1]
   const credentials = complete(field('AccessKeyId'), field('SecretAccessKey'), field('SessionToken'))
   if (credentials !== undefined) return credentials
-  throw new FetchError('Forbidden', `Assuming role ${role} brought no credentials; check AWS_ENDPOINT_URL_STS.`)
+  throw new FetchError('Forbidden', `Assuming role ${role} brought no credentials; check ${variable ?? 'AWS_REGION'}.`)
+}
+
+/** Where plain http may be spoken to get credentials: this very pod, and the agents of ECS and EKS on its node. */
+const CONTAINER_SERVICES = onlyAddresses(
+  ['127.0.0.0', 8],
+  ['::1', 128],
+  ['169.254.170.2', 32],
+  ['169.254.170.23', 32],
+  ['fd00:ec2::23', 128],
+)
+
+/** https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html */
+async function containerCredentials(remote: Remote, service: string): Promise<AwsCredentials> {
+  const { env } = remote
+  const variable = 'AWS_CONTAINER_CREDENTIALS_FULL_URI'
+  const url = webUrl(service, variable)
+  const file = env['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE']
+  const token = file
+    ? await readCredentialFile(file, 'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE')
+    : (env['AWS_CONTAINER_AUTHORIZATION_TOKEN'] ?? '')
+  // Law: link-local addresses are open to this one request only, and to no proxy, as they mean another machine there.
+  const route = url.protocol === 'http:' ? { ...remote, policy: CONTAINER_SERVICES, proxyFor: noProxy } : remote
+  const answer = (await readJson(route, {
+    url,
+    authorize: token === '' ? undefined : () => ({ authorization: token.trim() }),
+    explain: ({ status, body }) =>
+      new FetchError(
+        'Forbidden',
+        `${url.host} gives no AWS credentials (status ${status}, ${/"code"\s*:\s*"(\w{1,60})"/i.exec(body)?.[1] ?? 'no code'}); check the Pod Identity association of this service account, and what its role trusts.`,
+      ),
+  })) as Readonly<Record<string, string | undefined>>
+  const found = complete(answer['AccessKeyId'], answer['SecretAccessKey'], answer['Token'])
+  if (found !== undefined) return found
+  throw new FetchError('Forbidden', `${url.host} answered without AWS credentials; check ${variable}.`)
 }
 
 async function fromSharedFile(path: string, profile: string): Promise<AwsCredentials> {

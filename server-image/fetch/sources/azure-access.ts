@@ -64,7 +64,9 @@ function sharedKey(account: string, key: string): Authorize {
 /** Workload identity (a projected service account token) or a client secret. Undefined: neither is set. */
 async function entraToken(remote: Remote): Promise<string | undefined> {
   const { env } = remote
-  const { AZURE_CLIENT_ID: client_id, AZURE_TENANT_ID: tenant, AZURE_FEDERATED_TOKEN_FILE: file } = env
+  const [client_id, tenant, file] = ['AZURE_CLIENT_ID', 'AZURE_TENANT_ID', 'AZURE_FEDERATED_TOKEN_FILE'].map((name) =>
+    nonEmpty(env[name]),
+  )
   const secret = nonEmpty(env['AZURE_CLIENT_SECRET'])
   if (client_id === undefined || tenant === undefined || (file === undefined && secret === undefined)) return undefined
   const proof: Record<string, string> =

@@ -6,7 +6,7 @@ import { AwsV4Signer } from 'aws4fetch'
 import { FetchError } from '../fetch-error.ts'
 import type { Authorize, HttpLocation, LocateContext, Refusal } from '../location.ts'
 import type { Environment } from '../persist.ts'
-import { awsCredentials, awsRegion, type AwsCredentials } from './aws-credentials.ts'
+import { awsCredentials, awsDomain, awsRegion, type AwsCredentials } from './aws-credentials.ts'
 import { webUrl } from './http.ts'
 import { encodedPath, fromSecret } from './object-path.ts'
 
@@ -47,9 +47,10 @@ function parseS3(uri: string): S3Object {
 /** Own endpoints get the bucket in the path, as few of them have a name for each bucket. */
 function objectUrl({ uri, bucket, key }: S3Object, env: Environment, region: string): URL {
   const variable = ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'].find((name) => (env[name] ?? '') !== '')
-  const domain = region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com'
   const base =
-    variable === undefined ? new URL(`https://s3.${region}.${domain}/`) : webUrl(env[variable] ?? '', variable)
+    variable === undefined
+      ? new URL(`https://s3.${region}.${awsDomain(region)}/`)
+      : webUrl(env[variable] ?? '', variable)
   const wish = env['AWS_S3_FORCE_PATH_STYLE']
   // A certificate's wildcard covers no bucket that has dots in its name.
   const isPathStyle =
@@ -128,19 +129,15 @@ function missingBecause(code: string, where: string, { object, region }: Asked):
   }
 }
 
-function denied(where: string, { isAnonymous, env }: Asked): FetchError {
+function denied(where: string, { isAnonymous }: Asked): FetchError {
   if (!isAnonymous) {
     return new FetchError(
       'Forbidden',
       `${where} may not be read with these credentials, or it does not exist; allow s3:GetObject (and s3:GetObjectVersion) on it, and s3:ListBucket to tell the two apart.`,
     )
   }
-  const note =
-    env['AWS_CONTAINER_CREDENTIALS_FULL_URI'] === undefined
-      ? ''
-      : ' (EKS Pod Identity is not supported; IAM roles for service accounts are)'
   return new FetchError(
     'Forbidden',
-    `${where} may not be read anonymously; ${fromSecret('AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY')}${note}.`,
+    `${where} may not be read anonymously; ${fromSecret('AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY')}.`,
   )
 }
