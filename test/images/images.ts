@@ -29,6 +29,8 @@ export async function buildImage(buildah: Buildah, program: Program, options: Bu
   }
   // The `docker` format keeps HEALTHCHECK, which OCI has no field for; layers are kept so that both images share `npm ci`.
   const how = ['--isolation', 'chroot', '--layers', '--format', 'docker', '--pull-never', '--platform', `linux/${arch}`]
+  // By itself it allows 1,024 open files, of which `npm ci` needs more where the disk is slow (EMFILE).
+  how.push('--ulimit', 'nofile=16384:16384')
   const buildArgs = Object.entries(values).flatMap(([key, value]) => ['--build-arg', `${key}=${value}`])
   await buildah(['build', ...how, ...buildArgs, '--file', `Dockerfile.${program}`, '--tag', name, '.'], ROOT)
   return name
