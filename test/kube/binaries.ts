@@ -2,12 +2,11 @@
  * The programs of a Kubernetes control plane and of a node, and Helm: taken from `KUBEBUILDER_ASSETS` and `HELM_BIN`, or from a cache of this user, or
  * built from Go modules into that cache. go.mod and go.sum in `mods/` fix every version and hash; the cache is named by them, so a change builds anew.
  */
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
-import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cacheFolder } from '../cache.ts'
+import { buildGoProgram } from '../go-build.ts'
 
 const MODS = join(import.meta.dirname, 'mods')
 export const KUBERNETES_VERSION = 'v1.37.2'
@@ -128,38 +127,11 @@ function missingIn<P extends Program>(directory: string, programs: readonly P[])
 
 async function buildAll(programs: readonly Program[], bin: string, say: (line: string) => void): Promise<void> {
   say(`building ${programs.join(', ')} from Go modules into ${bin}: minutes on two cores, once`)
-  await mkdir(bin, { recursive: true })
   for (const [index, program] of programs.entries()) {
     const startedAt = performance.now()
     say(`  ${index + 1}/${programs.length} ${program} ...`)
-    await build(program, bin)
+    const { module, goPackage } = SOURCES[program]
+    await buildGoProgram({ module: join(MODS, module), goPackage, linkerFlags: VERSION_FLAGS }, join(bin, program))
     say(`  ${index + 1}/${programs.length} ${program}: ${((performance.now() - startedAt) / 1000).toFixed(0)} s`)
   }
-}
-
-/** A program appears under its name only once it is whole, so an interrupted build leaves nothing that looks finished. */
-async function build(program: Program, bin: string): Promise<void> {
-  const { module, goPackage } = SOURCES[program]
-  const partial = join(bin, `.${program}.${process.pid}`)
-  const args = ['build', '-mod=readonly', '-trimpath', '-ldflags', `-s -w ${VERSION_FLAGS}`, '-o', partial, goPackage]
-  try {
-    await runGo(args, join(MODS, module))
-    await rename(partial, join(bin, program))
-  } finally {
-    await rm(partial, { force: true })
-  }
-}
-
-async function runGo(args: readonly string[], cwd: string): Promise<void> {
-  const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-buildvcs=false' }
-  const child = spawn('go', args, { cwd, env, stdio: ['ignore', 'ignore', 'pipe'] })
-  let said = ''
-  child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-4000)))
-  const code = await new Promise<number>((resolve, reject) => {
-    child.once('error', () =>
-      reject(new Error('there is no "go" to build with: install Go 1.26, or set KUBEBUILDER_ASSETS and HELM_BIN')),
-    )
-    child.once('close', (status) => resolve(status ?? 1))
-  })
-  if (code !== 0) throw new Error(`go ${args.join(' ')} failed:\n${said}`)
 }

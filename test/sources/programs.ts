@@ -9,6 +9,7 @@ import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { cacheFolder } from '../cache.ts'
+import { buildGoProgram } from '../go-build.ts'
 
 const run = promisify(execFile)
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
@@ -38,27 +39,12 @@ export function azuriteScript(): string {
 /** Builds and installs what the cache lacks. @throws Error that says what to install */
 export async function buildPrograms(say: (line: string) => void): Promise<void> {
   for (const program of Object.keys(GO_PACKAGES) as GoProgram[]) {
-    if (!existsSync(goProgram(program))) await buildGo(program, say)
+    const path = goProgram(program)
+    if (existsSync(path)) continue
+    say(`building ${program} into ${path}: a minute or more, once`)
+    await buildGoProgram({ module: MODULE.folder, goPackage: GO_PACKAGES[program] }, path)
   }
   if (!existsSync(azuriteScript())) await installAzurite(say)
-}
-
-/** It appears under its name only once it is whole. */
-async function buildGo(program: GoProgram, say: (line: string) => void): Promise<void> {
-  const path = goProgram(program)
-  const partial = `${path}.${process.pid}`
-  say(`building ${program} into ${path}: a minute or more, once`)
-  await mkdir(join(path, '..'), { recursive: true })
-  const args = ['build', '-mod=readonly', '-trimpath', '-ldflags', '-s -w', '-o', partial, GO_PACKAGES[program]]
-  const env = { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-buildvcs=false' }
-  try {
-    await run('go', args, { cwd: MODULE.folder, env, maxBuffer: MAX_OUTPUT_BYTES })
-    await rename(partial, path)
-  } catch (error) {
-    throw new Error(whyNot('go', 'install Go 1.26', error), { cause: error })
-  } finally {
-    await rm(partial, { force: true })
-  }
 }
 
 async function installAzurite(say: (line: string) => void): Promise<void> {
@@ -72,15 +58,12 @@ async function installAzurite(say: (line: string) => void): Promise<void> {
     await run('npm', args, { cwd: partial, maxBuffer: MAX_OUTPUT_BYTES })
     await rename(partial, folder)
   } catch (error) {
-    throw new Error(whyNot('npm', 'install Node with npm', error), { cause: error })
+    const { code, message } = error as NodeJS.ErrnoException
+    const why = code === 'ENOENT' ? 'there is no "npm" on this machine: install Node with npm' : message.slice(-4_000)
+    throw new Error(why, { cause: error })
   } finally {
     await rm(partial, { force: true, recursive: true })
   }
-}
-
-function whyNot(command: string, remedy: string, error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  return code === 'ENOENT' ? `there is no "${command}" on this machine: ${remedy}` : message.slice(-4_000)
 }
 
 interface Pins {
