@@ -1,6 +1,6 @@
 import { planKey, type PlanFile } from '../../../protocol/plan.ts'
 import type { ModelDeployment } from '../../api/resource.ts'
-import { peerOf } from '../rollout/peers.ts'
+import { peerOf } from '../peer-address.ts'
 import { liveRevisions, type State } from '../state.ts'
 import type { RevisionName } from '../revision.ts'
 import { canonicalJson } from '../revision.ts'

@@ -1,4 +1,5 @@
 import { workloadOf, type Observation } from '../observation.ts'
+import { peerAddress, peerOf } from '../peer-address.ts'
 import { canonicalJson, schemeOf, type RevisionName, type Scheme } from '../revision.ts'
 import { liveRevisions, type Rollout, type State } from '../state.ts'
 import { podsBehind } from './acknowledgement.ts'
@@ -50,20 +51,6 @@ function currentPeers(state: State, seen: Observation): Readonly<Record<Revision
       return address === undefined ? [] : [[revision, address]]
     }),
   )
-}
-
-const HTTPS = 'https://'
-
-/** A ClusterIP as status remembers it. */
-function peerAddress(scheme: Scheme, clusterIP: string): string {
-  return scheme === 'https' ? HTTPS + clusterIP : clusterIP
-}
-
-/** What a remembered address is made of. */
-export function peerOf(address: string): { readonly scheme: Scheme; readonly clusterIP: string } {
-  return address.startsWith(HTTPS)
-    ? { scheme: 'https', clusterIP: address.slice(HTTPS.length) }
-    : { scheme: 'http', clusterIP: address }
 }
 
 /** What a revision speaks, by its record; when that is gone, as it was when others were told of it. */
