@@ -88,7 +88,7 @@ async function webIdentity(remote: Remote, tokenFile: string, role: string): Pro
 }
 
 /** Where plain http may be spoken to get credentials: this very pod, and the agents of ECS and EKS on its node. */
-const CONTAINER_SERVICES = onlyAddresses(
+export const CONTAINER_SERVICES = onlyAddresses(
   ['127.0.0.0', 8],
   ['::1', 128],
   ['169.254.170.2', 32],

@@ -14,7 +14,7 @@ import { webUrl } from './http.ts'
 
 const NAME = 'metadata.google.internal'
 const PATH = '/computeMetadata/v1/instance/service-accounts/default/token'
-const METADATA_SERVER = onlyAddresses(['169.254.169.254', 32], ['fd20:ce::254', 128])
+export const METADATA_SERVER = onlyAddresses(['169.254.169.254', 32], ['fd20:ce::254', 128])
 /** Of a name that only Google's resolvers know. */
 const NAME_TIMEOUT_MS = 1_000
 /** GKE's server is not ready in the first seconds of a pod; longer than this a public object need not wait. */
@@ -27,7 +27,7 @@ export async function metadataToken(remote: Remote): Promise<string | undefined>
   if (isUnwanted(env) || (own === '' && !(await isGoogleHere(env)))) return undefined
   const url = webUrl(`http://${own === '' ? NAME : own}${PATH}`, 'GCE_METADATA_HOST')
   // Law: these addresses are open to this one request only. A host of one's own is held to what all requests are.
-  const policy = own === '' ? METADATA_SERVER : remote.policy
+  const policy = own === '' || own === NAME || METADATA_SERVER.allows(own) ? METADATA_SERVER : remote.policy
   const patience = new Patience(PATIENCE_MS, PATIENCE_MS, performance.now())
   try {
     const { status, headers, bytes } = await readDocument(

@@ -8,6 +8,8 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { FetchError } from '../fetch-error.ts'
 import { fetchModel, type FetchResult } from '../fetch-model.ts'
 import type { Environment } from '../persist.ts'
+import { CONTAINER_SERVICES } from './aws-credentials.ts'
+import { METADATA_SERVER } from './google-metadata.ts'
 
 interface Question {
   readonly path: string
@@ -78,6 +80,9 @@ async function failureOf(uri: string, env: Environment): Promise<FetchError> {
   return failure as FetchError
 }
 
+/** Law: refused before anything is connected to; a refusal by whoever answers there has another text. */
+const NOT_ALLOWED = /^Connecting to \S+ is not allowed/
+
 const pathsAsked = () => asked.map(({ path }) => path.split('?')[0])
 
 describe('EKS Pod Identity', () => {
@@ -120,20 +125,20 @@ describe('EKS Pod Identity', () => {
     'http://[fd00:ec2::254]/v1/credentials',
   ])('is no way to %s', async (address) => {
     const failure = await failureOf(uri, environment({ AWS_CONTAINER_CREDENTIALS_FULL_URI: address }))
-    expect(failure.reason).toBe('Forbidden')
+    expect(failure.message).toMatch(NOT_ALLOWED)
     expect(asked).toEqual([])
   })
 
   test('opens the address of its agent to no model, nor to a redirect', async () => {
-    expect((await failureOf('http://169.254.170.23/v1/credentials', environment())).reason).toBe('Forbidden')
+    expect((await failureOf('http://169.254.170.23/v1/credentials', environment())).message).toMatch(NOT_ALLOWED)
     replies['/moved'] = () => ({ status: 302, headers: { location: 'http://169.254.170.23/v1/credentials' }, body: '' })
-    expect((await failureOf(`${origin}/moved`, environment())).reason).toBe('Forbidden')
+    expect((await failureOf(`${origin}/moved`, environment())).message).toMatch(NOT_ALLOWED)
     replies['/v1/credentials'] = () => ({
       status: 302,
       headers: { location: 'http://169.254.169.254/latest/meta-data' },
       body: '',
     })
-    expect((await failureOf(uri, environment())).reason).toBe('Forbidden')
+    expect((await failureOf(uri, environment())).message).toMatch(NOT_ALLOWED)
   })
 })
 
@@ -192,10 +197,10 @@ describe('the metadata server of Google Cloud', () => {
   })
 
   test('is at no other address that is denied, and opens its own to no model', async () => {
-    await fetching(uri, environment({ GCE_METADATA_HOST: '169.254.169.254' }))
-    expect(lines.join()).toMatch(/169\.254\.169\.254.*asked anonymously/)
+    await fetching(uri, environment({ GCE_METADATA_HOST: '169.254.170.23' }))
+    expect(lines.join()).toMatch(/Connecting to 169\.254\.170\.23 is not allowed.*asked anonymously/)
     const own = 'http://169.254.169.254/computeMetadata/v1/instance/service-accounts/default/token'
-    expect((await failureOf(own, environment())).reason).toBe('Forbidden')
+    expect((await failureOf(own, environment())).message).toMatch(NOT_ALLOWED)
   })
 })
 
@@ -271,4 +276,28 @@ test('variables of Azure that are empty are not there', async () => {
   const endpoint = `BlobEndpoint=${origin}/account`
   await fetching('az://account/models/fraud.onnx', { ...env, AZURE_STORAGE_CONNECTION_STRING: endpoint })
   expect(asked.map(({ headers }) => headers.authorization)).toEqual([undefined])
+})
+
+describe('addresses that are open for credentials', () => {
+  test.each([
+    ['AWS', CONTAINER_SERVICES, ['127.0.0.1', '::1', '169.254.170.2', '169.254.170.23', 'fd00:ec2::23']],
+    ['Google', METADATA_SERVER, ['169.254.169.254', 'fd20:ce::254']],
+  ])('%s: its own', (_cloud, policy, addresses) => {
+    expect(addresses.filter((address) => !policy.allows(address))).toEqual([])
+  })
+
+  test.each([
+    [
+      'AWS',
+      CONTAINER_SERVICES,
+      ['169.254.169.254', '169.254.170.24', 'fd00:ec2::254', '10.0.0.1', '192.0.2.1', 'name'],
+    ],
+    [
+      'Google',
+      METADATA_SERVER,
+      ['169.254.170.23', '169.254.169.253', 'fd20:ce::253', '127.0.0.1', '192.0.2.1', 'name'],
+    ],
+  ])('%s: no other', (_cloud, policy, addresses) => {
+    expect(addresses.filter((address) => policy.allows(address))).toEqual([])
+  })
 })
