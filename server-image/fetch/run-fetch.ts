@@ -8,8 +8,7 @@ import {
 } from '../../protocol/resolve.ts'
 import { fitContract, jsonBytes } from '../model/contract.ts'
 import { ModelError } from '../model/model-error.ts'
-import { prepareModel } from '../model/prepare.ts'
-import { openSession } from '../model/session.ts'
+import { loadModel } from '../model/session.ts'
 import { warmUp } from '../model/warm-up.ts'
 import { toFailure } from './fetch-error.ts'
 import { fetchModel, type FetchOptions, type FetchResult } from './fetch-model.ts'
@@ -51,9 +50,8 @@ async function resolveModel(args: FetchArguments): Promise<ResolveResult | { rea
 
 /** Loads the model for real and runs it once, so that a bad file fails here and not in a serving pod. */
 async function judge({ uri, path, sha256, sizeBytes }: FetchResult, log: (line: string) => void): Promise<Resolved> {
-  const prepared = await prepareModel({ path, expectedSha256: sha256 })
-  prepared.notes.forEach(log)
-  const model = openSession(prepared)
+  const model = await loadModel({ path, expectedSha256: sha256 })
+  model.notes.forEach(log)
   const warm = warmUp(model)
   model.dispose()
   if (warm.outcome === 'failed') {

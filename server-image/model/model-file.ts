@@ -1,6 +1,7 @@
 /** Reads a model file once: the bytes that are hashed are the bytes that are inspected and loaded. */
 import { createHash } from 'node:crypto'
-import { constants, open, type FileHandle } from 'node:fs/promises'
+import type { BigIntStats } from 'node:fs'
+import { constants, open, stat, type FileHandle } from 'node:fs/promises'
 import { ModelError, quoted } from './model-error.ts'
 
 /** A protobuf message cannot be larger than 2 GiB. */
@@ -10,6 +11,8 @@ export interface ModelFile {
   readonly bytes: Uint8Array
   /** Hex. */
   readonly sha256: string
+  /** Another one tells that the path names other bytes since. */
+  readonly identity: string
 }
 
 export async function readModelFile(path: string, maxBytes = MAX_MODEL_BYTES): Promise<ModelFile> {
@@ -18,21 +21,31 @@ export async function readModelFile(path: string, maxBytes = MAX_MODEL_BYTES): P
     throw openFailure(path, error)
   })
   try {
+    const identity = identityIn(await file.stat({ bigint: true }))
     const bytes = await readWhole(path, file, maxBytes)
-    return { bytes, sha256: createHash('sha256').update(bytes).digest('hex') }
+    return { bytes, sha256: createHash('sha256').update(bytes).digest('hex'), identity }
   } finally {
     await file.close()
   }
 }
 
+/** Of the file that the path names now; undefined when there is none. */
+export async function identityOf(path: string): Promise<string | undefined> {
+  return stat(path, { bigint: true }).then(identityIn, () => undefined)
+}
+
+function identityIn({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return [dev, ino, size, mtimeNs, ctimeNs].join()
+}
+
 async function readWhole(path: string, file: FileHandle, maxBytes: number): Promise<Uint8Array> {
-  const stat = await file.stat()
-  if (!stat.isFile()) {
-    const what = stat.isDirectory() ? 'a directory' : 'not a regular file'
+  const found = await file.stat()
+  if (!found.isFile()) {
+    const what = found.isDirectory() ? 'a directory' : 'not a regular file'
     throw new ModelError('InvalidArgument', `${quoted(path)} is ${what}; give the path of the .onnx file.`)
   }
-  if (stat.size > maxBytes) throw tooLarge(path, stat.size, maxBytes)
-  return readBytes(path, file, stat.size)
+  if (found.size > maxBytes) throw tooLarge(path, found.size, maxBytes)
+  return readBytes(path, file, found.size)
 }
 
 const MAX_READ_BYTES = 1024 ** 3

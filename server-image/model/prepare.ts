@@ -22,6 +22,8 @@ export interface ReadModel {
   readonly bytes: Uint8Array
   /** Hex. */
   readonly sha256: string
+  /** Of the file that was read. */
+  readonly identity: string
   /** Of the bytes. */
   readonly summary: ModelSummary
 }
@@ -47,7 +49,7 @@ export async function readModel({
   expectedSha256,
   maxBytes = MAX_MODEL_BYTES,
 }: PrepareOptions): Promise<ReadModel> {
-  const { bytes, sha256 } = await readModelFile(path, maxBytes)
+  const { bytes, sha256, identity } = await readModelFile(path, maxBytes)
   if (expectedSha256 !== undefined && expectedSha256.toLowerCase() !== sha256) {
     throw new ModelError(
       'DigestMismatch',
@@ -56,7 +58,7 @@ export async function readModel({
   }
   const summary = inspectBytes(bytes)
   scanModel(summary)
-  return { bytes, sha256, summary }
+  return { bytes, sha256, identity, summary }
 }
 
 /**

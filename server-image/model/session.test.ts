@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { appendFileSync, copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, test } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { ModelError } from './model-error.ts'
+import { readModel } from './prepare.ts'
 import { loadModel, runtimeMessage } from './session.ts'
 import { emptyData, type Datatype, type Tensor, type TensorData } from './tensor.ts'
 
@@ -165,6 +167,51 @@ describe('loading refuses', () => {
   test('a directory', async () => {
     await expect(loadModel({ path: testdata })).rejects.toMatchObject({ reason: 'InvalidArgument' })
   })
+})
+
+describe('a large file', () => {
+  /** A model with a comment of 32 MiB, which is field 6 of ONNX's ModelProto. */
+  const large = () => {
+    const size = 32 * 1024 * 1024
+    const tag = Buffer.from([
+      (6 << 3) | 2,
+      ...[0, 7, 14, 21].map((bits) => ((size >> bits) & 127) | (bits < 21 ? 128 : 0)),
+    ])
+    return Buffer.concat([readFileSync(pathOf('mlp20')), tag, Buffer.alloc(size, ' ')])
+  }
+  let dir: string
+  let path: string
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'penstock-large-'))
+    path = join(dir, 'model.onnx')
+    writeFileSync(path, large())
+  })
+  afterEach(() => rmSync(dir, { recursive: true }))
+
+  test('is not held in memory while it is loaded, and computes as it says', async () => {
+    const read = await readModel({ path })
+    const [model, small] = [await loadModel({ path }, read), await loadModel({ path: pathOf('mlp20') })]
+    expect([read.bytes.length, model.sizeBytes]).toEqual([0, large().length])
+    const feeds = mapValues(expected['mlp20']?.inputs ?? {}, fromJson)
+    expect(model.run(feeds)).toEqual(small.run(feeds))
+    model.dispose()
+    small.dispose()
+  })
+
+  test('that becomes another one before it is loaded is not loaded', async () => {
+    const changes = [() => appendFileSync(path, ' '), () => renameSync(copyOf(path), path), () => rmSync(path)]
+    for (const change of changes) {
+      const read = await readModel({ path })
+      change()
+      await expect(loadModel({ path }, read)).rejects.toMatchObject({ reason: 'Interrupted' })
+      writeFileSync(path, large())
+    }
+  })
+
+  function copyOf(file: string): string {
+    copyFileSync(file, `${file}.copy`)
+    return `${file}.copy`
+  }
 })
 
 test("ONNX Runtime's messages lose their C++ origin, not their meaning", () => {

@@ -9,7 +9,7 @@ import { isMainThread } from 'node:worker_threads'
 import { binding } from 'onnxruntime-node/dist/binding.js'
 import type { ModelContract } from '../../protocol/resolve.ts'
 import { ModelError, oneLine, quoted } from './model-error.ts'
-import { release } from './model-file.ts'
+import { identityOf, release } from './model-file.ts'
 import { prepareModel, readModel, type PreparedModel, type PrepareOptions, type ReadModel } from './prepare.ts'
 import type { Signature } from './signature.ts'
 import {
@@ -75,14 +75,39 @@ function initializeRuntime(): void {
 export async function loadModel(options: LoadOptions, read?: ReadModel): Promise<LoadedModel> {
   const file = read ?? (await readModel(options))
   const prepared = await prepareModel(options, file)
+  const isWholeFile = prepared.bytes === file.bytes && prepared.externalFiles.length === 0
+  if (isWholeFile && file.bytes.length >= LARGE_BYTES) return loadFile(options, prepared, file)
+  if (prepared.bytes !== file.bytes) release(file.bytes)
   const model = openSession(prepared, options.intraOpThreads)
   for (const { bytes } of [file, prepared, ...prepared.externalFiles]) release(bytes)
   return model
 }
 
-/** ONNX Runtime copies what it needs of the bytes. */
-export function openSession(prepared: PreparedModel, intraOpThreads = 1): LoadedModel {
-  const session = createNativeSession(prepared, intraOpThreads)
+/** From here on a file is rather read twice than held beside what ONNX Runtime makes of it, which is twice its size for a moment. */
+const LARGE_BYTES = 32 * 1024 * 1024
+
+/** Law: what is loaded is what was hashed and looked at. It is given to ONNX Runtime by its path only if it names no other files. */
+async function loadFile(options: LoadOptions, prepared: PreparedModel, file: ReadModel): Promise<LoadedModel> {
+  const { path, intraOpThreads } = options
+  const isTheSame = async () => (await identityOf(path)) === file.identity
+  release(file.bytes)
+  if (await isTheSame()) {
+    const model = openSession(prepared, intraOpThreads, path)
+    if (await isTheSame()) return model
+    model.dispose()
+  }
+  throw new ModelError(
+    'Interrupted',
+    `${quoted(path)} changed while it was loaded; something else writes to it. Try again.`,
+  )
+}
+
+/**
+ * ONNX Runtime copies what it needs of the bytes.
+ * @param path of a file that holds just these bytes, to be read in their place
+ */
+export function openSession(prepared: PreparedModel, intraOpThreads = 1, path?: string): LoadedModel {
+  const session = createNativeSession(prepared, intraOpThreads, path)
   const allOutputs = prepared.contract.outputs.map(({ name }) => name)
   const knownOutputs = new Set(allOutputs)
   let isDisposed = false
@@ -105,7 +130,7 @@ export function openSession(prepared: PreparedModel, intraOpThreads = 1): Loaded
   }
 }
 
-function createNativeSession(prepared: PreparedModel, intraOpThreads: number): NativeSession {
+function createNativeSession(prepared: PreparedModel, intraOpThreads: number, path?: string): NativeSession {
   const { bytes, externalFiles } = prepared
   const options: NativeOptions = {
     intraOpNumThreads: intraOpThreads,
@@ -120,7 +145,8 @@ function createNativeSession(prepared: PreparedModel, intraOpThreads: number): N
   try {
     initializeRuntime()
     const session = new binding.InferenceSession()
-    session.loadModel(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength, options)
+    if (path === undefined) session.loadModel(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength, options)
+    else session.loadModel(path, options)
     return session
   } catch (error) {
     throw new ModelError(

@@ -4,7 +4,7 @@
  */
 import { lookup } from 'node:dns/promises'
 import { setTimeout as after } from 'node:timers/promises'
-import { onlyAddresses } from '../address-policy.ts'
+import { onlyAddresses, type AddressPolicy } from '../address-policy.ts'
 import { asJson, readDocument } from '../document.ts'
 import { FetchError } from '../fetch-error.ts'
 import { Patience } from '../patience.ts'
@@ -26,8 +26,7 @@ export async function metadataToken(remote: Remote): Promise<string | undefined>
   const own = env['GCE_METADATA_HOST'] ?? ''
   if (isUnwanted(env) || (own === '' && !(await isGoogleHere(env)))) return undefined
   const url = webUrl(`http://${own === '' ? NAME : own}${PATH}`, 'GCE_METADATA_HOST')
-  // Law: these addresses are open to this one request only. A host of one's own is held to what all requests are.
-  const policy = own === '' || own === NAME || METADATA_SERVER.allows(own) ? METADATA_SERVER : remote.policy
+  const policy = policyFor(own, remote)
   const patience = new Patience(PATIENCE_MS, PATIENCE_MS, performance.now())
   try {
     const { status, headers, bytes } = await readDocument(
@@ -44,6 +43,11 @@ export async function metadataToken(remote: Remote): Promise<string | undefined>
   } finally {
     remote.patience.progressed(performance.now())
   }
+}
+
+/** Law: Google's addresses are open to this one request only. A host of one's own is held to what all requests are. */
+function policyFor(own: string, { policy }: Remote): AddressPolicy {
+  return own === '' || own === NAME || METADATA_SERVER.allows(own) ? METADATA_SERVER : policy
 }
 
 function isUnwanted(env: Environment): boolean {
