@@ -13,9 +13,10 @@ import { conditionsOf } from './conditions.ts'
 import type { Instant } from './instant.ts'
 import { readyPods, workloadOf, type Observation } from './observation.ts'
 import { policyOf } from './policy.ts'
-import { revisionName, schemeOf, type RevisionName } from './revision.ts'
+import { revisionName, type RevisionName } from './revision.ts'
 import { handleAction } from './rollout/actions.ts'
 import { RETIRING_LOOK_INTERVAL_MS, advance, retire } from './rollout/advance.ts'
+import { withoutCertificate } from './rollout/certificates.ts'
 import { lingeringPeers, withPeers } from './rollout/peers.ts'
 import { rollBack } from './rollout/transitions.ts'
 import { holdEndsAt } from './rollout/shifting.ts'
@@ -54,14 +55,18 @@ export function plan(seen: Observation, settings: ChildrenSettings, now: Instant
   }
 }
 
-/** Stable asks the candidate in its own name, so it must have a certificate before it can ask one that wants to see it. */
-function relayProblems({ stable }: State, { resource, records }: Observation): SpecProblem[] {
-  const { metadata, spec } = resource
-  const record = stable === undefined ? undefined : records.get(stable)
-  if (record === undefined || stable === revisionName(metadata.name, spec)) return []
-  if (spec.server?.tls?.mode !== 'Mutual' || schemeOf(record.source) === 'https') return []
+/** A replaced revision is gone after a while, and the problem with it. */
+function relayProblems(state: State, seen: Observation): SpecProblem[] {
+  const { metadata, spec } = seen.resource
+  const plain = withoutCertificate(revisionName(metadata.name, spec), spec, state, seen)
+  if (plain === undefined) return []
   const field = 'spec.server.tls.mode'
-  const message = `${field}: Mutual refuses what stable (${stable}) relays, as that has no certificate; roll out mode: Simple first, then Mutual`
+  const refuses = (role: string) =>
+    `${field}: Mutual refuses what ${role} (${plain}) relays, as that has no certificate`
+  const message =
+    plain === state.stable
+      ? `${refuses('stable')}; roll out mode: Simple first, then Mutual`
+      : `${refuses('a replaced revision')}; it goes on once that is gone`
   return [{ field, message }]
 }
 

@@ -75,6 +75,42 @@ describe('a revision that speaks TLS after one that does not', () => {
   })
 })
 
+/** Rounds in which somebody without a certificate relays to a revision that wants one. */
+function refusedRounds(world: World, plain: ModelDeploymentSpec, mutual: ModelDeploymentSpec, rounds: number): number {
+  let refused = 0
+  for (let round = 0; round < rounds; round += 1) {
+    settle(world, { rounds: 1 })
+    const { peer, weightPermille } = fileOf(world, plain)
+    if (peer?.revision === nameOf(mutual) && weightPermille > 0) refused += 1
+  }
+  return refused
+}
+
+test('asking for certificates waits until a replaced revision without one is gone, and then goes on by itself', () => {
+  const [plain, simple, mutual] = [withTls('good', 'none'), withTls('better', 'Simple'), withTls('better', 'Mutual')]
+  const world = settle(newWorld(plain))
+  world.setSpec(simple)
+  while (world.serves !== nameOf(simple)) settle(world, { rounds: 1 })
+  world.setSpec(mutual)
+  expect(refusedRounds(world, plain, mutual, 3)).toBe(0)
+  expect(conditionOf(world, 'Stalled')?.message).toMatch(
+    /a replaced revision .* relays, .*; it goes on once that is gone/,
+  )
+  expect(refusedRounds(world, plain, mutual, 500)).toBe(0)
+  expect(world.serves).toBe(nameOf(mutual))
+})
+
+test('an undo to a revision that asks for certificates is refused while stable has none', () => {
+  const [mutual, plain] = [withTls('good', 'Mutual'), withTls('better', 'none')]
+  const world = settle(newWorld(mutual))
+  world.setSpec(plain)
+  settle(world)
+  world.annotate({ id: 'u', verb: 'undo', revision: nameOf(mutual) })
+  expect(refusedRounds(world, plain, mutual, 60)).toBe(0)
+  expect(world.resource.status?.lastHandledAction?.result).toMatch(/^Refused: .* mode: Simple first$/)
+  expect(world.serves).toBe(nameOf(plain))
+})
+
 test('a first version may ask for certificates, and one without TLS may follow it', () => {
   const world = settle(newWorld(withTls('good', 'Mutual')))
   expect(conditionOf(world, 'Ready')).toMatchObject({ status: 'True' })

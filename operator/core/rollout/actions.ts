@@ -2,6 +2,7 @@ import { ACTION_ANNOTATION } from '../../api/resource.ts'
 import { candidateOf, type ActiveRollout, type HandledAction, type State } from '../state.ts'
 import { revisionName, type RevisionName } from '../revision.ts'
 import type { Situation } from './situation.ts'
+import { withoutCertificate } from './certificates.ts'
 import { remember, rollBack, toPromoting, toStep, withoutHold } from './transitions.ts'
 
 const VERBS = ['promote', 'approve', 'abort', 'retry', 'pause', 'resume', 'undo'] as const
@@ -174,7 +175,11 @@ function undo(state: State, action: Action, at: Situation): Outcome {
     state.retiring.some((old) => old.revision === revision) ||
     state.history.some((entry) => entry.revision === revision && entry.outcome === 'Promoted')
   if (!served) return `${revision} has never served, as far as status remembers; apply its spec instead`
-  if (!at.seen.records.has(revision)) return `${revision} is not kept any more; apply its spec again`
+  const record = at.seen.records.get(revision)
+  if (record === undefined) return `${revision} is not kept any more; apply its spec again`
+  const plain = withoutCertificate(revision, record.source, state, at.seen)
+  if (plain !== undefined)
+    return `${revision} wants client certificates, and ${plain}, which would relay to it, has none; roll out spec.server.tls with mode: Simple first`
   const { metadata, spec } = at.seen.resource
   return {
     ...state,
