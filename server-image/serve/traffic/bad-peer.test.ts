@@ -9,13 +9,14 @@ afterEach(closeAll)
 
 describe('a bad peer', () => {
   const hanging: RequestListener = () => undefined
+  const silent = 'no answer within 100 ms'
   const kinds: [string, () => Promise<string>, string | RegExp][] = [
     ['is not there', async () => '127.0.0.1:1', /ECONNREFUSED/],
-    ['hangs', () => peer(hanging), 'no answer within 100 ms'],
+    ['hangs', () => peer(hanging), silent],
     [
       'begins an answer and stops',
       () => peer((_request, response) => void response.writeHead(200, { [REVISION_HEADER]: 'next' }).write('half')),
-      'no answer within 100 ms',
+      silent,
     ],
     ['closes the connection', () => peer((incoming) => void incoming.socket.destroy()), /closed|ECONNRESET/],
     ['fails', () => peer(failing(500, { error: { message: 'it broke' } })), '500 it broke'],
@@ -51,7 +52,7 @@ describe('a bad peer', () => {
   test.each(kinds)(
     'that %s costs the user nothing but time, and is counted with its reason',
     async (_kind, start, reason) => {
-      const subject = traffic({ relayTimeoutMs: 100 })
+      const subject = traffic({ relayTimeoutMs: reason === silent ? 100 : 20_000 })
       subject.follow(plan(await start()))
       expect((await ask(subject)).body).toBe('from us')
       const { next, own: ours } = subject.answers()
@@ -165,6 +166,19 @@ describe('a bad peer', () => {
     expect(countsOf(subject.answers()['next'])).toEqual({ ...none, ok: 3, rejected: 3 })
     await ask(subject)
     expect(subject.answers()['next']?.ok).toBe(4)
+  })
+
+  test('that answered while we slept is not blamed', async () => {
+    const subject = traffic({ relayTimeoutMs: 500 })
+    // It is of our own process: we sleep with it.
+    const address = await peer((_request, response) => {
+      const wakeAt = performance.now() + 900
+      while (performance.now() < wakeAt);
+      goodAnswer(response)
+    })
+    subject.follow(plan(address))
+    expect(String((await ask(subject)).body)).toBe('from the peer')
+    expect(countsOf(subject.answers()['next'])).toEqual({ ...none, ok: 1 })
   })
 
   test('that makes us wait is not taken for our own slowness', async () => {

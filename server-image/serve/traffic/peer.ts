@@ -102,7 +102,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   readonly #reject: (failure: PeerFailure) => void
   readonly #askedAt = performance.now()
   readonly #room: Room
-  readonly #timer: NodeJS.Timeout
+  #timer: NodeJS.Timeout
   #controller: Dispatcher.DispatchController | undefined
   #settled = false
   #status = 0
@@ -121,7 +121,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#reject = reject
     this.#room = room
     const tooSlow = () => this.#giveUp(new PeerFailure(`no answer within ${Math.round(budgetMs)} ms`, 'time'))
-    this.#timer = setTimeout(tooSlow, Math.max(0, deadline - performance.now()))
+    // A timer that comes late says that we slept, not that the peer did: its answer may lie there unread. It gets that time back.
+    const timeIsUp = () => {
+      this.#timer = setTimeout(tooSlow, Math.min(performance.now() - deadline, budgetMs))
+    }
+    this.#timer = setTimeout(timeIsUp, Math.max(0, deadline - performance.now()))
   }
 
   fail(cause: unknown): void {
