@@ -1,9 +1,10 @@
 /** Reads the small documents (JSON, XML, YAML) by which sources tell where a file is, with the same care as the file itself. */
 import { readFile, stat } from 'node:fs/promises'
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
+import type { Authorize } from './authorize.ts'
 import { FetchError } from './fetch-error.ts'
 import { request } from './http-request.ts'
-import type { Authorize, Explain, Location } from './location.ts'
+import type { Explain, Location } from './location.ts'
 import { persist, type Remote } from './persist.ts'
 import { redactUri } from './redact.ts'
 import { isPassing, refusalOf } from './refusal.ts'

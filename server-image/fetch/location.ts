@@ -1,5 +1,6 @@
 /** What a source's own module finds out about a URI: where the bytes are, who may ask for them, and what they must be. */
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Authorize } from './authorize.ts'
 import type { FetchError } from './fetch-error.ts'
 import type { PassingFailure } from './http-request.ts'
 import type { Remote } from './persist.ts'
@@ -16,16 +17,6 @@ export interface FileLocation {
   readonly uri?: string
   readonly digests?: Digests
 }
-
-/** A request that is about to be sent; `headers` are those it has already. */
-export interface Unsigned {
-  readonly method: string
-  readonly url: URL
-  readonly headers: OutgoingHttpHeaders
-}
-
-/** Adds the headers that carry credentials. Asked anew for every request, and only for requests to the host they are meant for. */
-export type Authorize = (request: Unsigned) => Promise<OutgoingHttpHeaders> | OutgoingHttpHeaders
 
 /** An answer that brings no file. */
 export interface Refusal {

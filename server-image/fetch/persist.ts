@@ -1,6 +1,7 @@
 /** Tries again what may pass, for as long as there is patience; a connection that falls silent counts as broken. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AddressPolicy } from './address-policy.ts'
+import type { Environment } from './environment.ts'
 import { FetchError } from './fetch-error.ts'
 import { asFetchFailure, PassingFailure } from './http-request.ts'
 import type { Patience } from './patience.ts'
@@ -9,8 +10,6 @@ import { redactUri } from './redact.ts'
 
 const FIRST_BACKOFF_MS = 200
 const MAX_BACKOFF_MS = 4_000
-
-export type Environment = Readonly<Record<string, string | undefined>>
 
 /** How the network may be used. */
 export interface Remote {

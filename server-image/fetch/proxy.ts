@@ -7,7 +7,7 @@ import { Agent as HttpsAgent } from 'node:https'
 import { BlockList, isIP } from 'node:net'
 import { bareHost } from './address-policy.ts'
 import { FetchError } from './fetch-error.ts'
-import type { Environment } from './persist.ts'
+import type { Environment } from './environment.ts'
 
 export interface Proxy {
   /** May hold user and password. */

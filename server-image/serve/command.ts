@@ -6,8 +6,9 @@ import { pino } from 'pino'
 import { MONITOR_OPTIONS, monitorSettingsOf, type MonitorFlags } from '../monitor/flags.ts'
 import { wholeNumber } from '../monitor/flag-values.ts'
 import { DEFAULT_LIMITS } from './http/limits.ts'
-import { THREAD_CHOICES, type ThreadChoice } from './engine/open-model.ts'
-import { startServer, type RunningServer, type ServerOptions } from './server.ts'
+import { THREAD_CHOICES, type ThreadChoice } from './engine/opened-model.ts'
+import { startServer, type RunningServer } from './server.ts'
+import type { ServerOptions } from './server-options.ts'
 
 interface ServeFlags extends MonitorFlags {
   readonly modelDir: string

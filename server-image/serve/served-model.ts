@@ -9,7 +9,7 @@ import type { ModelContract } from '../../protocol/resolve.ts'
 import { Batcher } from './batching/batcher.ts'
 import { TensorModel, type TensorJob } from './batching/tensor-model.ts'
 import type { Engine } from './engine/engine.ts'
-import type { ModelFacts } from './engine/open-model.ts'
+import type { ModelFacts } from './engine/opened-model.ts'
 import { RowModel, type Rows } from './predict/row-model.ts'
 
 export interface BatchingOptions {

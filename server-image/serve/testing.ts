@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { DEFAULT_MONITORING } from '../monitor/settings.ts'
 import { DEFAULT_LIMITS } from './http/limits.ts'
-import { startServer, type RunningServer, type ServerOptions } from './server.ts'
+import { startServer, type RunningServer } from './server.ts'
+import type { ServerOptions } from './server-options.ts'
 
 export interface TestServer extends RunningServer {
   readonly url: string

@@ -1,10 +1,11 @@
 /** How to be let in to an account of Azure Storage, by the variables that Azure's tools and SDKs know. */
 import { createHmac } from 'node:crypto'
 import type { OutgoingHttpHeaders } from 'node:http'
+import type { Authorize } from '../authorize.ts'
 import { readJson } from '../document.ts'
 import { FetchError } from '../fetch-error.ts'
-import type { Authorize } from '../location.ts'
-import type { Environment, Remote } from '../persist.ts'
+import type { Environment } from '../environment.ts'
+import type { Remote } from '../persist.ts'
 import { readCredentialFile } from './aws-credentials.ts'
 import { webUrl } from './http.ts'
 

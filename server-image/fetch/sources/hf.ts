@@ -2,9 +2,10 @@
  * `hf://org/repo[@revision][/path]`: the Hugging Face Hub, or what `HF_ENDPOINT` names. A branch or tag is resolved to its commit, and
  * the Hub says what digest a large file has.
  */
+import type { Authorize } from '../authorize.ts'
 import { readJson } from '../document.ts'
 import { FetchError } from '../fetch-error.ts'
-import type { Authorize, Explain, HttpLocation, LocateContext } from '../location.ts'
+import type { Explain, HttpLocation, LocateContext } from '../location.ts'
 import { percentDecoded } from '../percent.ts'
 import { webUrl } from './http.ts'
 import { encodedPath, fromSecret, pickOnnx } from './object-path.ts'

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { FetchError } from '../fetch-error.ts'
 import { fetchModel, type FetchResult } from '../fetch-model.ts'
-import type { Environment } from '../persist.ts'
+import type { Environment } from '../environment.ts'
 import { CONTAINER_SERVICES } from './aws-credentials.ts'
 import { METADATA_SERVER } from './google-metadata.ts'
 

@@ -4,9 +4,10 @@
  * else from the bucket that it names.
  */
 import { load as loadYaml } from 'js-yaml'
+import type { Authorize } from '../authorize.ts'
 import { readJson, readTextAt } from '../document.ts'
 import { FetchError } from '../fetch-error.ts'
-import type { Authorize, Explain, HttpLocation, LocateContext, Location } from '../location.ts'
+import type { Explain, HttpLocation, LocateContext, Location } from '../location.ts'
 import { webUrl } from './http.ts'
 import { encodedPath, fromSecret, pickOnnx } from './object-path.ts'
 import { locateS3 } from './s3.ts'

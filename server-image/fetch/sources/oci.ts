@@ -4,9 +4,10 @@
  * manifest says what digest the layer has. `oci+http://` asks a registry without TLS; one on this machine is asked so anyway.
  */
 import { createHash } from 'node:crypto'
+import type { Authorize } from '../authorize.ts'
 import { asJson, readDocument } from '../document.ts'
 import { FetchError } from '../fetch-error.ts'
-import type { Archive, Authorize, Explain, HttpLocation, LocateContext } from '../location.ts'
+import type { Archive, Explain, HttpLocation, LocateContext } from '../location.ts'
 import { fromSecret, pickOnnx } from './object-path.ts'
 import { registryAuthorization, registryCredentials } from './registry-token.ts'
 

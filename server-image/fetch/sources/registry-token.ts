@@ -4,10 +4,12 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Authorize } from '../authorize.ts'
 import { readDocument, readJson } from '../document.ts'
 import { FetchError } from '../fetch-error.ts'
-import type { Authorize, Explain } from '../location.ts'
-import type { Environment, Remote } from '../persist.ts'
+import type { Explain } from '../location.ts'
+import type { Environment } from '../environment.ts'
+import type { Remote } from '../persist.ts'
 
 /** `user:password` in base64. */
 export interface RegistryCredentials {

@@ -3,9 +3,10 @@
  * credentials the request is anonymous. Of a versioned bucket the answer names the version.
  */
 import { AwsV4Signer } from 'aws4fetch'
+import type { Authorize } from '../authorize.ts'
 import { FetchError } from '../fetch-error.ts'
-import type { Authorize, HttpLocation, LocateContext, Refusal } from '../location.ts'
-import type { Environment } from '../persist.ts'
+import type { HttpLocation, LocateContext, Refusal } from '../location.ts'
+import type { Environment } from '../environment.ts'
 import { awsCredentials, awsDomain, awsRegion, type AwsCredentials } from './aws-credentials.ts'
 import { webUrl } from './http.ts'
 import { encodedPath, fromSecret } from './object-path.ts'

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { FetchError } from '../fetch-error.ts'
 import { fetchModel, type FetchResult } from '../fetch-model.ts'
-import type { Environment } from '../persist.ts'
+import type { Environment } from '../environment.ts'
 
 const content = Buffer.from('the bytes of a model')
 const hex = (algorithm: string) => createHash(algorithm).update(content).digest('hex')

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { openModel, type OpenedModel } from '../engine/open-model.ts'
+import { openModel } from '../engine/open-model.ts'
+import type { OpenedModel } from '../engine/opened-model.ts'
 import { modelPath } from '../testing.ts'
 import { TensorModel, type TensorJob } from './tensor-model.ts'
 

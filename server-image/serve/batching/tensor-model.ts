@@ -1,7 +1,7 @@
 /** The model as a function from tensors to tensors, for several requests in one run where rows may be computed together. */
 import { emptyData, type Tensor, type TensorData, type Tensors } from '../../model/tensor.ts'
 import type { Engine } from '../engine/engine.ts'
-import type { ModelFacts } from '../engine/open-model.ts'
+import type { ModelFacts } from '../engine/opened-model.ts'
 import { inTurn } from './in-turn.ts'
 
 /** One run of the model on tensors. */

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { ModelError } from '../../model/model-error.ts'
 import type { Tensors } from '../../model/tensor.ts'
 import type { Engine } from './engine.ts'
-import type { OpenedModel, OpenOptions } from './open-model.ts'
+import type { OpenedModel, OpenOptions } from './opened-model.ts'
 import type { FromThread, Opened, ThreadOptions, ToThread } from './thread-messages.ts'
 
 /** The thread's program: beside this file in the sources, and beside the bundle in an image. */

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { modelPath, post, startTestServer, type TestServer } from '../testing.ts'
-import { openModel, type OpenOptions } from './open-model.ts'
+import { openModel } from './open-model.ts'
+import type { OpenOptions } from './opened-model.ts'
 
 const row = Array.from({ length: 20 }, (_, index) => index / 10)
 const options = (model: string, changes: Partial<OpenOptions> = {}): OpenOptions => ({

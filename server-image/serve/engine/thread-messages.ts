@@ -1,7 +1,7 @@
 /** What the thread that answers HTTP and the one that computes say to each other. */
 import type { ResolveFailureReason } from '../../../protocol/resolve.ts'
 import type { Tensors } from '../../model/tensor.ts'
-import type { OpenedModel } from './open-model.ts'
+import type { OpenedModel } from './opened-model.ts'
 
 export interface ThreadOptions {
   readonly path: string

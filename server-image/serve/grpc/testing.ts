@@ -4,7 +4,7 @@ import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf'
 import { ConnectError, createClient, type Client } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
 import { EVIDENCE_PATH, type Evidence } from '../../../protocol/evidence.ts'
-import type { ServerOptions } from '../server.ts'
+import type { ServerOptions } from '../server-options.ts'
 import { get, startTestServer, type TestServer } from '../testing.ts'
 import { GRPCInferenceService, ModelInferRequestSchema } from './generated/open_inference_pb.js'
 

@@ -1,7 +1,15 @@
 /** Whose fault it is that a peer's answer is none. The relay and the shadow judge alike. */
 import { isOk, type Answer } from '../answer.ts'
-import { MAX_ANSWER_BYTES } from './peer.ts'
-import type { FailedOutcome } from './peer-link.ts'
+import { MAX_ANSWER_BYTES, type PeerFailure } from './peer.ts'
+
+export interface FailedOutcome {
+  readonly kind: 'failed'
+  readonly why: string
+  /** What it failed by: a bad answer, or none for one of the reasons that `PeerFailure` has. */
+  readonly by: 'answer' | PeerFailure['by']
+  /** The time that it had. */
+  readonly budgetMs: number
+}
 
 /** So many times less than the limit we must need ourselves, for a peer that exceeds it to be blamed. */
 const CLEARLY_LESS = 3

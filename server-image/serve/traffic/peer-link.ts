@@ -3,13 +3,13 @@ import { performance } from 'node:perf_hooks'
 import type { PlanPeer } from '../../../protocol/plan.ts'
 import { isOk, type Answer } from '../answer.ts'
 import type { InferenceRequest } from '../inference.ts'
-import { blameOf } from './blame.ts'
+import { blameOf, type FailedOutcome } from './blame.ts'
 import { Breaker } from './breaker.ts'
 import type { Pace } from './pace.ts'
 import type { PeerIdentity } from './peer-connections.ts'
 import { Peer, PeerFailure, type PeerAnswer } from './peer.ts'
 import { isOfSameModel } from './revision-name.ts'
-import type { RelayResult } from './traffic.ts'
+import type { RelayResult } from './tally.ts'
 
 export interface PeerLinkOptions {
   /** How long a peer may take to answer now. */
@@ -17,15 +17,6 @@ export interface PeerLinkOptions {
   readonly onRelay: (peer: string, result: RelayResult) => void
   /** What this server itself speaks TLS with, if it does. */
   readonly identity?: PeerIdentity | undefined
-}
-
-export interface FailedOutcome {
-  readonly kind: 'failed'
-  readonly why: string
-  /** What it failed by: a bad answer, or none for one of the reasons that `PeerFailure` has. */
-  readonly by: 'answer' | PeerFailure['by']
-  /** The time that it had. */
-  readonly budgetMs: number
 }
 
 export type PeerOutcome =

@@ -1,6 +1,9 @@
 import { LATENCY_BUCKETS, latencyBucket, type Answers } from '../../../protocol/evidence.ts'
 import { oneLine } from '../../model/model-error.ts'
 
+/** What a request came to, for metrics. `peer` is a revision. */
+export type RelayResult = 'ok' | 'error' | 'rejected' | 'foreign' | 'skipped'
+
 const MAX_SAMPLES = 5
 const MAX_SAMPLE_CHARACTERS = 120
 

@@ -27,9 +27,6 @@ export interface TrafficOptions extends Pick<PeerLinkOptions, 'onRelay' | 'ident
   readonly phase: number
 }
 
-/** What a request came to, for metrics. `peer` is a revision. */
-export type RelayResult = 'ok' | 'error' | 'rejected' | 'foreign' | 'skipped'
-
 interface PlanInForce {
   readonly file: PlanFile
   readonly own: Tally
