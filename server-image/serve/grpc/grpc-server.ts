@@ -53,6 +53,8 @@ const WINDOW_BYTES = 1024 * 1024
 const CHECK_EVERY_MS = 100
 /** Clients may keep a connection for their life; one that has long been silent connects anew. */
 const IDLE_MS = 30 * 60_000
+/** After its answer, a client has so long to end its message. */
+const LINGER_MS = 200
 const FRAME_HEAD_BYTES = 5
 const MODEL_INFER = '/inference.GRPCInferenceService/ModelInfer'
 
@@ -175,10 +177,8 @@ export class GrpcServer {
   async #serve(request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
     const body = new CountedBody(this.#options.budget)
     this.#begin(request, body)
-    request.stream.once('finish', () => readRest(request))
-    // What is left of a request that is answered already is not wanted (RFC 9113, 8.1).
-    response.once('finish', () => request.complete || request.stream.close(constants.NGHTTP2_NO_ERROR))
-    const limit = new TimeLimit(request, this.#options.limits.requestTimeoutMs)
+    request.stream.once('finish', () => leave(request))
+    const limit = new TimeLimit(request, response, this.#options.limits.requestTimeoutMs)
     const { handlers, refused } = this.#admit(request)
     if (handlers === undefined) return refuse(request, response, refused)
     try {
@@ -220,10 +220,12 @@ class TimeLimit {
   readonly #ms: number
   #timer: NodeJS.Timeout
 
-  constructor(request: Http2ServerRequest, ms: number) {
+  constructor(request: Http2ServerRequest, response: Http2ServerResponse, ms: number) {
     const { stream } = request
     this.#end = () => {
-      stream.close()
+      // Who is waiting for an answer must be told: clients do not take a stream that is closed without a word for an end.
+      if (response.headersSent) stream.close(constants.NGHTTP2_CANCEL)
+      else refuse(request, response, refusal(`The message was not here within ${ms} ms.`, Code.DeadlineExceeded))
       readRest(request)
     }
     this.#ms = ms
@@ -281,6 +283,18 @@ class CountedBody {
     this.#budget.giveBack(this.#taken)
     this.#taken = 0
   }
+}
+
+/**
+ * What is left of a request that is answered already is not wanted (RFC 9113, 8.1), but its stream may only be closed once the trailers
+ * are on their way, which Node tells nobody.
+ */
+function leave(request: Http2ServerRequest): void {
+  readRest(request)
+  if (request.complete) return
+  const { stream } = request
+  const closing = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), LINGER_MS).unref()
+  stream.once('close', () => clearTimeout(closing))
 }
 
 /**
