@@ -556,6 +556,10 @@ export interface ModelDeploymentStatus {
      */
     approved?: boolean
     /**
+     * What let the rollout go on without a Pass of every gate at every step; absent while nothing did.
+     */
+    waived?: string
+    /**
      * Latest verdicts.
      *
      * Items: Answer of one gate.

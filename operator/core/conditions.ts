@@ -172,7 +172,11 @@ function preparationMessage(state: State, rollout: ActiveRollout, situation: Sit
   }
   const health = candidateHealth(seen, rollout, fullSize(state, seen))
   if (health.state !== 'Healthy') return health.message
-  return rollout.phase === 'Promoting' ? 'taking over' : 'healthy'
+  if (rollout.phase === 'Promoting') return 'taking over'
+  const stableAnswers = state.stable === undefined || readyPods(workloadOf(seen, state.stable)).length > 0
+  return stableAnswers
+    ? 'healthy'
+    : 'healthy; no pod of stable answers, so no step can begin: bring it back, or promote'
 }
 
 function podProblem(state: State, seen: Observation): string {

@@ -36,6 +36,16 @@ test.each<[string, ModelDeploymentSpec]>([
   expect(problem?.message).toMatch(/not supported by this release; (use|remove|set)/)
 })
 
+test.each<[string, ModelDeploymentSpec['rollout'], number]>([
+  ['without steps', {}, 1],
+  ['with steps that give the candidate nothing', { steps: [{ weight: 0, hold: '1s' }] }, 1],
+  ['with a step that gives it a share', { steps: [{ weight: 5, hold: '1s' }] }, 0],
+])('gates %s are refused if nobody would ever ask them', (_, rollout, problems) => {
+  const gates = [{ name: 'errors', errorRate: { maxIncrease: 0.01 } }]
+  const found = specProblems({ model, rollout: { ...rollout, gates } })
+  expect(found.map((problem) => problem.field)).toEqual(Array(problems).fill('spec.rollout.gates'))
+})
+
 test('a first step of 100 % with a latency gate is refused, as there would be nothing to compare with', () => {
   const gates = [{ name: 'latency', latency: { quantile: 0.99, maxRatio: 1.5 } }]
   const withSteps = (...weights: number[]): ModelDeploymentSpec => ({

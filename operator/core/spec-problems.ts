@@ -24,6 +24,7 @@ export function specProblems(spec: ModelDeploymentSpec): SpecProblem[] {
     ...(spec.rollout?.steps ?? []).flatMap(stepProblems),
     ...comparisonProblems(spec),
     ...(spec.rollout?.gates ?? []).flatMap(gateProblems),
+    ...unaskedGateProblems(spec),
     ...(spec.rollout?.onInsufficientData === 'Replay'
       ? [notYet('spec.rollout.onInsufficientData: Replay', 'use Hold, Proceed or Fail')]
       : []),
@@ -52,6 +53,17 @@ function stepProblems(step: StepSpec, index: number): SpecProblem[] {
   return step.shadow === undefined
     ? []
     : [notYet(`spec.rollout.steps[${index}].shadow`, 'use a step with a small weight')]
+}
+
+/** Gates ask about requests that the candidate answered, so a step must give it some. */
+function unaskedGateProblems(spec: ModelDeploymentSpec): SpecProblem[] {
+  const { steps = [], gates = [] } = spec.rollout ?? {}
+  const isAsked = steps.some((step) => (step.weight ?? 0) > 0 || step.shadow !== undefined)
+  const [first] = gates
+  if (first === undefined || isAsked) return []
+  const field = 'spec.rollout.gates'
+  const message = `${field}: gate "${first.name}" would never be asked, as no step gives the candidate any requests; add a step with a weight above 0 to spec.rollout.steps, or remove the gates`
+  return [{ field, message }]
 }
 
 /** A step of 100 % leaves stable no requests; its latencies are those of the step before, so there must be one. */

@@ -43,6 +43,8 @@ export interface Attempt {
   readonly steps: readonly StepSpec[]
   /** Latest verdicts, of this phase or step. */
   readonly gates: readonly GateReport[]
+  /** In words: what let it go on without a Pass of every gate at every step. Absent while nothing did. */
+  readonly waived?: string
 }
 
 export type Rollout = { readonly phase: 'Idle' } | Preparing | Shifting | Promoting | RollingBack

@@ -86,6 +86,7 @@ function encodeRollout(rollout: Rollout, plan: TrafficPlan): RolloutStatus {
     generation: rollout.generation,
     ...(rollout.steps.length > 0 && { steps: rollout.steps.map((step) => ({ ...step })) }),
     ...(rollout.gates.length > 0 && { gates: rollout.gates.map(encodeReport) }),
+    ...(rollout.waived !== undefined && { waived: rollout.waived }),
   }
   return { ...common, ...encodePhase(rollout) }
 }
@@ -169,6 +170,7 @@ function decodeRollout(status: ModelDeploymentStatus): Rollout {
     generation: rollout.generation ?? 0,
     steps: rollout.steps ?? [],
     gates: decodeReports(rollout.gates),
+    ...(rollout.waived !== undefined && { waived: rollout.waived }),
   }
   return decodePhase(rollout, attempt)
 }

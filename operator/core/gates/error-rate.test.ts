@@ -138,6 +138,16 @@ describe('judgeErrorRate', () => {
     })
   })
 
+  test('tells what failed, the commonest first', () => {
+    const errorSamples = [
+      { message: 'ECONNRESET', count: 20 },
+      { message: '503 not loaded', count: 11 },
+    ]
+    const report = judge({ stable: answers(1930), candidate: { ...answers(183, 31), errorSamples }, maxIncrease: 0.01 })
+    expect(report.message).toMatch(/; most often: ECONNRESET$/)
+    expect(report.evidence).toMatchObject({ candidate: { errors: errorSamples } })
+  })
+
   test('estimates the wait rightly: just that many more of the same decide, one fewer does not', () => {
     const { moreSamples = NaN } = judge({ stable: answers(9000), candidate: answers(50) }).evidence
     const after = (more: number) => {

@@ -27,6 +27,11 @@ const DEAD_AFTER_REQUESTS = 20
 /** Failed and kept away beyond this share (or maxIncrease if that is more), above stable's rate: the breaker has judged. */
 const KEPT_AWAY_SHARE = 0.25
 
+type ErrorSamples = Samples['candidate']['errorSamples']
+
+/** Different failures in the evidence. */
+const MAX_ERRORS = 3
+
 interface Counts {
   readonly n: number
   readonly k: number
@@ -61,8 +66,10 @@ export function judgeErrorRate(gate: ErrorRateGate, samples: Samples, terms: Ter
   }
   const finding = find(comparison, 1)
   const more = finding.verdict === 'Inconclusive' ? missing(comparison) : undefined
-  const message = `${seen(comparison)}: ${conclusion(comparison, finding, more)}`
-  return gateReport(gate.name, finding.verdict, message, evidenceOf(comparison, finding, more))
+  const { errorSamples } = samples.candidate
+  const words = finding.verdict === 'Fail' ? mostOften(errorSamples) : ''
+  const message = `${seen(comparison)}: ${conclusion(comparison, finding, more)}${words}`
+  return gateReport(gate.name, finding.verdict, message, evidenceOf({ comparison, finding, more, errorSamples }))
 }
 
 function countsOf(answers: Samples['stable']): Counts {
@@ -163,11 +170,27 @@ function conclusion(comparison: Comparison, finding: Finding, more: number | und
   }
 }
 
-function evidenceOf(comparison: Comparison, finding: Finding, more: number | undefined): ErrorRateEvidence {
+/** What the failures were, for people who look for the cause: pods and their logs are gone soon. */
+function mostOften([first]: ErrorSamples): string {
+  return first === undefined ? '' : `; most often: ${first.message}`
+}
+
+interface Findings {
+  readonly comparison: Comparison
+  readonly finding: Finding
+  readonly more: number | undefined
+  readonly errorSamples: ErrorSamples
+}
+
+function evidenceOf({ comparison, finding, more, errorSamples }: Findings): ErrorRateEvidence {
   const { candidate, stable, baseline, maxIncrease, terms } = comparison
   return {
     kind: 'errorRate',
-    candidate: { ...rateEvidence(candidate, finding.candidate), skipped: candidate.skipped },
+    candidate: {
+      ...rateEvidence(candidate, finding.candidate),
+      skipped: candidate.skipped,
+      ...(errorSamples.length > 0 && { errors: errorSamples.slice(0, MAX_ERRORS).map((each) => ({ ...each })) }),
+    },
     stable: rateEvidence(stable, finding.stable),
     increase: { lower: rounded(finding.increase.lower), upper: rounded(finding.increase.upper) },
     maxIncrease,

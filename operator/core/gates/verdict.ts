@@ -91,6 +91,8 @@ export interface RateEvidence {
 export interface CandidateRateEvidence extends RateEvidence {
   /** Requests meant for the candidate that the open circuit breaker kept away from it. */
   readonly skipped: number
+  /** The commonest failures, in the words of whoever saw them, with how often each was seen; absent without any. */
+  readonly errors?: readonly { readonly message: string; readonly count: number }[]
 }
 
 export interface QuantileEvidence {

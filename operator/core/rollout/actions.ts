@@ -1,9 +1,10 @@
 import { ACTION_ANNOTATION } from '../../api/resource.ts'
 import { candidateOf, type ActiveRollout, type HandledAction, type State } from '../state.ts'
+import { readyPods, workloadOf } from '../observation.ts'
 import { revisionName, type RevisionName } from '../revision.ts'
 import type { Situation } from './situation.ts'
 import { withoutCertificate } from './certificates.ts'
-import { remember, rollBack, toPromoting, toStep, withoutHold } from './transitions.ts'
+import { remember, rollBack, toPromoting, toStep, waiving, withoutHold } from './transitions.ts'
 
 const VERBS = ['promote', 'approve', 'abort', 'retry', 'pause', 'resume', 'undo'] as const
 export type Verb = (typeof VERBS)[number]
@@ -105,7 +106,7 @@ function performOnCandidate(
   if (rollout.phase === 'RollingBack') return 'the rollout is being rolled back already'
   switch (action.verb) {
     case 'promote':
-      return promoteNow(state, rollout, at)
+      return promoteNow(state, action, rollout, at)
     case 'approve':
       return approve(state, rollout, at)
     case 'abort':
@@ -121,10 +122,16 @@ function performOnCandidate(
   }
 }
 
-/** Skips the steps that are left; the candidate must still be healthy at full size before the Service moves. */
-function promoteNow(state: State, rollout: ActiveRollout, at: Situation): Outcome {
-  if (rollout.phase === 'Preparing') return 'the candidate is still being prepared; promote once it has a share'
-  return toPromoting(state, rollout, at)
+/**
+ * Skips the steps that are left; the candidate must still be healthy at full size before the Service moves. Without a pod of stable no
+ * step can begin, so then it need not have a share first.
+ */
+function promoteNow(state: State, action: Action, rollout: ActiveRollout, at: Situation): Outcome {
+  const stableAnswers = readyPods(workloadOf(at.seen, state.stable)).length > 0
+  if (rollout.phase === 'Preparing' && (stableAnswers || !at.seen.records.has(rollout.candidate)))
+    return 'the candidate is still being prepared; promote once it has a share'
+  const place = rollout.phase === 'Shifting' ? ` at step ${rollout.step + 1} of ${rollout.steps.length}` : ''
+  return toPromoting(state, waiving(rollout, `action ${action.id} promoted it${place}`), at)
 }
 
 function approve(state: State, rollout: ActiveRollout, at: Situation): Outcome {

@@ -4,7 +4,8 @@ import type { ActiveRollout, Preparing, Promoting, Retiring, RollingBack, State 
 import { ROLLBACK_ACKNOWLEDGE_MS, unacknowledged } from './acknowledgement.ts'
 import { candidateHealth } from './health.ts'
 import { holdEndsAt, shifted } from './shifting.ts'
-import { describeRevision, fullSize, isBroken, type Situation } from './situation.ts'
+import { describeRevision, fullSize, isBroken, isScaledToZero, type Situation } from './situation.ts'
+import { UNCOMPARED, mayGoUncompared } from './uncompared.ts'
 import {
   begin,
   endRollback,
@@ -13,6 +14,7 @@ import {
   rollBack,
   toPromoting,
   toStep,
+  waiving,
   withoutHold,
 } from './transitions.ts'
 
@@ -62,12 +64,9 @@ function interrupted(state: State, rollout: ActiveRollout, at: Situation): State
     )
   }
   if (at.desired !== rollout.candidate) {
-    return rollBack(
-      state,
-      rollout,
-      { kind: 'Superseded', message: `spec now asks for ${describeRevision(at.desired, at.seen)}` },
-      at,
-    )
+    const wanted = describeRevision(at.desired, at.seen)
+    const message = state.override === undefined ? `spec now asks for ${wanted}` : `an undo goes back to ${wanted}`
+    return rollBack(state, rollout, { kind: 'Superseded', message }, at)
   }
   if (rollout.phase !== 'Preparing' && rollout.phase !== 'RollingBack' && !at.seen.records.has(rollout.candidate)) {
     const message = `ControllerRevision ${rollout.candidate} is gone; the revision is resolved anew`
@@ -108,14 +107,18 @@ function prepared(state: State, rollout: Preparing, at: Situation): State {
   const health = candidateHealth(at.seen, rollout, fullSize(state, at.seen))
   if (health.state === 'Broken') return rollBack(state, rollout, { kind: 'Health', message: health.message }, at)
   if (health.state === 'Waiting' || state.held !== undefined) return state
-  if (needsNoSteps(state, rollout, at)) return toPromoting(state, rollout, at)
+  if (state.stable === undefined) return toPromoting(state, rollout, at)
+  const waived = waivedBeforeSteps(state, rollout, at)
+  if (waived !== undefined) return toPromoting(state, waiving(rollout, waived), at)
   return readyPods(workloadOf(at.seen, state.stable)).length > 0 ? toStep(state, rollout, 0, at) : state
 }
 
-/** No stable, or a broken one, gives nothing to compare with; an undo goes back to what was proven before. */
-function needsNoSteps(state: State, rollout: Preparing, at: Situation): boolean {
-  if (state.stable === undefined || rollout.steps.length === 0) return true
-  return state.override?.revision === rollout.candidate || isBroken(state, at)
+/** Why a candidate needs no steps, if it needs none: an undo goes back to what was proven before. */
+function waivedBeforeSteps(state: State, rollout: Preparing, at: Situation): string | undefined {
+  if (state.override?.revision === rollout.candidate) return 'an undo went back to it'
+  if (rollout.steps.length === 0) return 'there were no steps'
+  const mayGo = mayGoUncompared(rollout.steps) && (isScaledToZero(state, at) || isBroken(state, at))
+  return mayGo ? UNCOMPARED : undefined
 }
 
 /** The record itself is made by the children; here only a failure decides anything. */

@@ -6,7 +6,8 @@ import type { Held, Shifting, State } from '../state.ts'
 import { unacknowledged } from './acknowledgement.ts'
 import { candidateHealth } from './health.ts'
 import { isBroken, type Situation } from './situation.ts'
-import { pauseOnFailure, rollBack, toPromoting, toStep } from './transitions.ts'
+import { pauseOnFailure, rollBack, toPromoting, toStep, waiving } from './transitions.ts'
+import { UNCOMPARED, mayGoUncompared } from './uncompared.ts'
 
 /** Evidence is written to status when a verdict changes, and at least this often while it merely grows. */
 const EVIDENCE_WRITE_INTERVAL_MS = 15_000
@@ -20,9 +21,18 @@ export function shifted(state: State, rollout: Shifting, at: Situation): State {
     return rollout.acknowledgedAt === undefined ? acknowledge(state, rollout, at) : state
   const health = candidateHealth(at.seen, rollout, 0)
   if (health.state === 'Broken') return rollBack(state, rollout, { kind: 'Health', message: health.message }, at)
-  if (isBroken(state, at) && health.state === 'Healthy') return toPromoting(state, rollout, at)
-  if (rollout.acknowledgedAt === undefined) return acknowledge(state, rollout, at)
-  return judged(state, { ...rollout, acknowledgedAt: rollout.acknowledgedAt }, at)
+  const { acknowledgedAt } = rollout
+  const next =
+    acknowledgedAt === undefined ? acknowledge(state, rollout, at) : judged(state, { ...rollout, acknowledgedAt }, at)
+  const stays = next.rollout.phase === 'Shifting' && next.rollout.step === rollout.step
+  return stays && health.state === 'Healthy' && goesUncompared(next, next.rollout, at)
+    ? toPromoting(next, waiving(next.rollout, UNCOMPARED), at)
+    : next
+}
+
+function goesUncompared(state: State, rollout: Shifting, at: Situation): boolean {
+  const ahead = rollout.steps.slice(rollout.approved ? rollout.step + 1 : rollout.step)
+  return state.held === undefined && mayGoUncompared(ahead) && isBroken(state, at)
 }
 
 /** When the hold of a step is over; undefined before the plan is acknowledged. */
@@ -75,9 +85,15 @@ function afterHold(state: State, rollout: Acknowledged, at: Situation): State {
   }
   if (state.held !== undefined && state.held.by !== 'Approval') return state
   if (rollout.steps[rollout.step]?.approve === true && !rollout.approved) return awaitApproval(state, rollout, at)
+  const going =
+    missing.length === 0
+      ? rollout
+      : waiving(rollout, `onInsufficientData: Proceed went on without enough data for ${names(missing)}`)
   const next = rollout.step + 1
-  return next < rollout.steps.length ? toStep(state, rollout, next, at) : toPromoting(state, rollout, at)
+  return next < rollout.steps.length ? toStep(state, going, next, at) : toPromoting(state, going, at)
 }
+
+const names = (gates: readonly GateReport[]) => gates.map((gate) => gate.name).join(', ')
 
 function awaitApproval(state: State, rollout: Acknowledged, at: Situation): State {
   const held: Held = state.held ?? {
@@ -120,9 +136,9 @@ export function shiftingMessage(state: State, rollout: Shifting, at: Pick<Situat
     const [late] = unacknowledged(state, at.seen, rollout.since)
     return `${place}; waiting for ${late ? `pod ${late.name}` : 'stable'} to take up plan ${state.plan.id}`
   }
-  const open = rollout.gates.filter((gate) => gate.verdict === 'Inconclusive').map((gate) => gate.name)
+  const open = rollout.gates.filter((gate) => gate.verdict === 'Inconclusive')
   const waitsForData = at.now >= endsAt && combine(rollout.gates) === 'Inconclusive'
-  if (waitsForData) return `${place}; the hold is over, waiting for data for ${open.join(', ')}`
+  if (waitsForData) return `${place}; the hold is over, waiting for data for ${names(open)}`
   const hold = formatDurationMs(endsAt - (rollout.acknowledgedAt ?? endsAt))
   return `${place}; holds ${hold} until ${formatInstant(endsAt)}`
 }

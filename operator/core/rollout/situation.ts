@@ -31,13 +31,18 @@ export function fullSize(state: State, seen: Observation): number {
 /** A pod may be unready for a moment (a restart, a slow probe) without its revision being given up. */
 const BROKEN_AFTER_MS = 15_000
 
+/** True when nobody asks for pods of stable: it is not broken, and there is nobody to protect. */
+export function isScaledToZero(state: State, { seen }: Pick<Situation, 'seen'>): boolean {
+  return workloadOf(seen, state.stable).desiredReplicas === 0
+}
+
 /**
- * True when no pod of stable is ready and none was lately, or none is asked for: then there is nothing left to protect or to
+ * True when no pod of stable is ready and none was lately, though some are asked for: then there is nothing left to protect or to
  * compare with. Pods that do not exist tell no times; since when nobody answers is what the Available condition remembers.
  */
 export function isBroken(state: State, { seen, now }: Pick<Situation, 'seen' | 'now'>): boolean {
   const stable = workloadOf(seen, state.stable)
-  if (stable.desiredReplicas === 0) return true
+  if (stable.desiredReplicas === 0) return false
   if (readyPods(stable).length > 0) return false
   if (stable.pods.length > 0 && stable.pods.every((pod) => now - pod.readyChangedAt >= BROKEN_AFTER_MS)) return true
   const available = seen.resource.status?.conditions?.find((condition) => condition.type === 'Available')

@@ -62,16 +62,17 @@ export function toStep(state: State, rollout: ActiveRollout, step: number, at: S
 }
 
 /** -> Promoting. The plan stays as it is until the candidate is proven at full size. */
-export function toPromoting(
-  state: State,
-  rollout: ActiveRollout,
-  at: Situation,
-  gates: readonly GateReport[] = rollout.gates,
-): State {
+export function toPromoting(state: State, rollout: ActiveRollout, at: Situation): State {
   return {
     ...withoutHold(state),
-    rollout: { ...attemptOf(rollout), phase: 'Promoting', since: at.now, progressedAt: at.now, gates },
+    rollout: { ...attemptOf(rollout), phase: 'Promoting', since: at.now, progressedAt: at.now },
   }
+}
+
+/** The same rollout, which remembers in words that something was not asked of it. */
+export function waiving<R extends ActiveRollout>(rollout: R, what: string): R {
+  const before = rollout.waived === undefined ? [] : rollout.waived.split('; ')
+  return { ...rollout, waived: [...new Set([...before, what])].join('; ') }
 }
 
 /** Promoting -> Idle: the candidate becomes stable, the old one retires and relays what still reaches it. */
@@ -183,8 +184,9 @@ function planFor(
 }
 
 function attemptOf(rollout: ActiveRollout): Attempt {
-  const { candidate, startedAt, since, progressedAt, generation, steps, gates } = rollout
-  return { candidate, startedAt, since, progressedAt, generation, steps, gates }
+  const { candidate, startedAt, since, progressedAt, generation, steps, gates, waived } = rollout
+  const attempt = { candidate, startedAt, since, progressedAt, generation, steps, gates }
+  return waived === undefined ? attempt : { ...attempt, waived }
 }
 
 function historyEntry(
@@ -234,5 +236,7 @@ function recorded(entry: HistoryEntry, history: readonly HistoryEntry[], limit: 
 /** The sentence for a rollout that ended as it should. */
 export function promotionReason(rollout: ActiveRollout, at: Situation): string {
   const passed = rollout.gates.filter((gate) => gate.verdict === 'Pass').map((gate) => gate.name)
-  return `${describeRevision(rollout.candidate, at.seen)} is healthy at full size${passed.length > 0 ? ` and passed ${passed.join(', ')}` : ''}`
+  const gates = passed.length > 0 ? ` and passed ${passed.join(', ')}` : ''
+  const waived = rollout.waived === undefined ? '' : `; ${rollout.waived}`
+  return `${describeRevision(rollout.candidate, at.seen)} is healthy at full size${gates}${waived}`
 }
