@@ -2,8 +2,13 @@
 import { Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import { CounterFamily, PlainHistogram, type Count } from './plain.ts'
 
-/** In seconds. A linear model answers in tens of microseconds, a transformer in a second. */
-const LATENCY_BOUNDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]
+/**
+ * In seconds. A linear model answers in tens of microseconds, a transformer in a second; a request that waits ten is refused. Nobody
+ * can be alerted about more than the last one.
+ */
+const LATENCY_BOUNDS = [
+  0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+]
 const BATCH_BOUNDS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
 /** Distinct values of `prediction_class`; the rest are counted as `other`. */
 const MAX_CLASSES = 100

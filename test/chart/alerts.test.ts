@@ -37,6 +37,11 @@ const series = (name: string, labels: Record<string, string>, values: string) =>
 const reconciles = (outcome: string, values: string) => series('penstock_reconciles_total', { outcome }, values)
 const rolledBack = (values: string) => series('penstock_rollout_transitions_total', { reason: 'RolledBack' }, values)
 const predictions = (status: string, values: string) => series('ml_predictions_total', { ...model, status }, values)
+/** @param buckets cumulative, by their upper edge */
+const latencies = (buckets: Record<string, string>) =>
+  Object.entries(buckets).map(([le, values]) =>
+    series('ml_prediction_latency_seconds_bucket', { ...model, le }, values),
+  )
 
 testWithPromtool('Prometheus takes the rules', () => {
   expect(run('check', 'rules', 'rules.yaml')).toMatchObject({ status: 0 })
@@ -53,6 +58,18 @@ testWithPromtool.each([
     'ModelPredictionsFail',
     'not when one in a hundred does, nor for what clients do wrong',
     [predictions('success', '0+99x60'), predictions('error', '0+1x60'), predictions('invalid', '0+100x60')],
+    undefined,
+  ],
+  [
+    'ModelLatencyHigh',
+    'when one answer in twenty takes over two seconds',
+    latencies({ 0.5: '0+95x60', 1: '0+95x60', 2.5: '0+100x60', '+Inf': '0+100x60' }),
+    { ...model, severity: 'warning' },
+  ],
+  [
+    'ModelLatencyHigh',
+    'not when one in a thousand does',
+    latencies({ 0.5: '0+999x60', 1: '0+999x60', 2.5: '0+1000x60', '+Inf': '0+1000x60' }),
     undefined,
   ],
   ['PenstockNoLeader', 'when no operator leads', [series('penstock_leader', {}, '0x60')], { severity: 'critical' }],

@@ -2,6 +2,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { spawnSync } from 'node:child_process'
+import { ServerMetrics } from '../../server-image/metrics/server-metrics.ts'
 import { CHART, manifestsIn, runHelm, type Manifest } from './helm.ts'
 import { installManifest } from './install-manifest.ts'
 
@@ -128,6 +129,22 @@ test('alerts and dashboard ask for metrics that exist', () => {
     .map((file) => readFileSync(join(ROOT, file), 'utf8'))
     .join('\n')
   for (const name of names) expect(sources).toContain(`'${name}'`)
+})
+
+test('latency that is alerted about is less than what the last bucket can tell', async () => {
+  const nothing = { revision: '', version: '', sha256: () => '', planId: () => 0, queuedRows: () => 0 }
+  const scraped = await new ServerMetrics(nothing).registry.metrics()
+  const bounds = [...scraped.matchAll(/^ml_prediction_latency_seconds_bucket\{le="([\d.]+)"/gm)].map(([, le]) =>
+    Number(le),
+  )
+  const last = Math.max(...bounds)
+  const refused = runHelm(helm, ['template', 'pen', CHART, '--set', `metrics.prometheusRule.latencySeconds=${last}`])
+  expect([refused.ok, refused.stderr]).toEqual([
+    false,
+    expect.stringContaining('metrics/prometheusRule/latencySeconds'),
+  ])
+  expect(rendered(`metrics.prometheusRule.latencySeconds=${last - 1}`)).not.toHaveLength(0)
+  expect(bounds).toEqual(expect.arrayContaining([0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]))
 })
 
 test.each([
