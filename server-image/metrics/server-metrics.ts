@@ -34,6 +34,7 @@ export class ServerMetrics {
   readonly latencySeconds: PlainHistogram
   readonly batchRows: PlainHistogram
   readonly #predictions: CounterFamily
+  readonly #clientAnswers: CounterFamily
   readonly #relayed: CounterFamily
   readonly #classes: CounterFamily
   readonly #knownClasses = new Map<number | string, Count>()
@@ -44,6 +45,10 @@ export class ServerMetrics {
     this.#predictions = new CounterFamily(registry, {
       name: 'ml_predictions_total',
       help: 'Inference requests answered by this process, by route and outcome (success, invalid, error).',
+    })
+    this.#clientAnswers = new CounterFamily(registry, {
+      name: 'penstock_client_answers_total',
+      help: 'Answers that clients got from this process, whichever revision computed them, by route and outcome. What other pods relay here is no client.',
     })
     this.latencySeconds = new PlainHistogram(
       registry,
@@ -70,9 +75,14 @@ export class ServerMetrics {
     registerGauges(registry, sources)
   }
 
+  /** Of answers that this process computed. */
   endpoint(endpoint: string): EndpointCounts {
-    const count = (status: PredictionStatus) => this.#predictions.with({ endpoint, status })
-    return { success: count('success'), invalid: count('invalid'), error: count('error') }
+    return countsOf(this.#predictions, endpoint)
+  }
+
+  /** Of answers that clients got. */
+  clientAnswers(endpoint: string): EndpointCounts {
+    return countsOf(this.#clientAnswers, endpoint)
   }
 
   countRelayed(peer: string, result: string): void {
@@ -88,6 +98,11 @@ export class ServerMetrics {
     }
     count.increment()
   }
+}
+
+function countsOf(family: CounterFamily, endpoint: string): EndpointCounts {
+  const count = (status: PredictionStatus) => family.with({ endpoint, status })
+  return { success: count('success'), invalid: count('invalid'), error: count('error') }
 }
 
 function registerGauges(registry: Registry, sources: MetricSources): void {

@@ -2,7 +2,7 @@
 import { performance } from 'node:perf_hooks'
 import { DURATION_HEADER, REQUEST_ID_HEADER, REVISION_HEADER } from '../../protocol/headers.ts'
 import type { AnswerId, RecentAnswers } from '../monitor/recent-answers.ts'
-import type { EndpointCounts, ServerMetrics } from '../metrics/server-metrics.ts'
+import type { EndpointCounts, PredictionStatus, ServerMetrics } from '../metrics/server-metrics.ts'
 import { JSON_TYPE, errorHeaders, isOk, type Answer } from './answer.ts'
 import { ApiError, notLoaded } from './api-error.ts'
 import type { AnswerBody, InferenceRequest, InferenceRoute } from './inference.ts'
@@ -25,25 +25,37 @@ interface Asked {
   readonly receivedAt: number
 }
 
+interface RouteCounts {
+  /** By this revision. */
+  readonly computed: EndpointCounts
+  readonly toClients: EndpointCounts
+}
+
 export class InferenceService {
   readonly #options: InferenceServiceOptions
-  readonly #counts = new Map<InferenceRoute, EndpointCounts>()
+  readonly #counts = new Map<InferenceRoute, RouteCounts>()
 
   constructor(options: InferenceServiceOptions) {
     this.#options = options
   }
 
   /** Never rejects. */
-  answer(route: InferenceRoute, request: InferenceRequest): Promise<Answer> {
+  async answer(route: InferenceRoute, request: InferenceRequest): Promise<Answer> {
     const answerOurselves = (asked: InferenceRequest) => this.#answerOurselves(route, asked)
     const { traffic } = this.#options
-    return route.isPinned ? traffic.answerPinned(request, answerOurselves) : traffic.answer(request, answerOurselves)
+    const answer = await (route.isPinned
+      ? traffic.answerPinned(request, answerOurselves)
+      : traffic.answer(request, answerOurselves))
+    this.#countForClient(route, request, answer)
+    return answer
   }
 
   /** The answer to a request that could not even be read. */
-  refusal(route: InferenceRoute, error: ApiError, receivedAt: number): Answer {
+  refusal(route: InferenceRoute, error: ApiError, request: Pick<InferenceRequest, 'headers' | 'receivedAt'>): Answer {
+    const { receivedAt } = request
     const answer = this.#failed(route, error, { id: this.#options.answers.newId(), receivedAt })
     this.#count(route, answer)
+    this.#countForClient(route, request, answer)
     return answer
   }
 
@@ -89,20 +101,27 @@ export class InferenceService {
   }
 
   #count(route: InferenceRoute, answer: Answer): void {
-    const counts = this.#countsOf(route)
-    if (isOk(answer)) {
-      counts.success.increment()
-      this.#options.metrics.latencySeconds.observe(answer.durationMs / 1000)
-    } else if (answer.status >= 500 || answer.status === 429) counts.error.increment()
-    else counts.invalid.increment()
+    this.#countsOf(route).computed[outcomeOf(answer)].increment()
+    if (isOk(answer)) this.#options.metrics.latencySeconds.observe(answer.durationMs / 1000)
   }
 
-  #countsOf(route: InferenceRoute): EndpointCounts {
+  /** A peer's bad answer is none that a client gets, and a relayed request is no client's: its client is counted where it asked. */
+  #countForClient(route: InferenceRoute, request: Pick<InferenceRequest, 'headers'>, answer: Answer): void {
+    if (!this.#options.traffic.isRelayed(request)) this.#countsOf(route).toClients[outcomeOf(answer)].increment()
+  }
+
+  #countsOf(route: InferenceRoute): RouteCounts {
     let counts = this.#counts.get(route)
     if (counts === undefined) {
-      counts = this.#options.metrics.endpoint(route.endpoint)
+      const { metrics } = this.#options
+      counts = { computed: metrics.endpoint(route.endpoint), toClients: metrics.clientAnswers(route.endpoint) }
       this.#counts.set(route, counts)
     }
     return counts
   }
+}
+
+function outcomeOf(answer: Answer): PredictionStatus {
+  if (isOk(answer)) return 'success'
+  return answer.status >= 500 || answer.status === 429 ? 'error' : 'invalid'
 }

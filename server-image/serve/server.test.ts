@@ -67,6 +67,30 @@ describe('two revisions', () => {
     expect(metrics).toContain('penstock_traffic_plan_id 1')
   })
 
+  test('tell what clients got apart from what a failing candidate was asked by the way', async () => {
+    const trafficDir = temporary()
+    const candidate = await startServer(testOptions('there_is_no_such_model', { revision: 'next' }))
+    cleanups.push(() => candidate.close())
+    candidate.ready.catch(() => undefined)
+    const stable = await server('mlp20', { trafficDir })
+    const peer = { revision: 'next', address: `127.0.0.1:${candidate.port}` }
+    writePlan(trafficDir, { id: 1, peer, weightPermille: 500, shadowPermille: 0, retired: false })
+    await eventually(async () => (await evidenceOf(stable)).planId === 1)
+    for (let sent = 0; sent < 10; sent += 1) await post(`${stable.url}/predict`, { features: row })
+    await post(`${stable.url}/predict`, { features: [] })
+    const countersOf = async (port: number) => {
+      const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+      return text.split('\n').filter((line) => /^(ml_predictions|penstock_client_answers)_total.* [1-9]/.test(line))
+    }
+    expect(await countersOf(candidate.port)).toEqual(['ml_predictions_total{endpoint="predict",status="error"} 5'])
+    expect(await countersOf(stable.port)).toEqual([
+      'ml_predictions_total{endpoint="predict",status="success"} 10',
+      'ml_predictions_total{endpoint="predict",status="invalid"} 1',
+      'penstock_client_answers_total{endpoint="predict",status="success"} 10',
+      'penstock_client_answers_total{endpoint="predict",status="invalid"} 1',
+    ])
+  })
+
   test('are never taken for each other by a client that names a version', async () => {
     const trafficDir = temporary()
     const candidate = await server('mlp20', { revision: 'next', modelVersion: '8' })

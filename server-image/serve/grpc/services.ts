@@ -107,7 +107,7 @@ function inferring(options: GrpcServicesOptions, isOurs: IsOurs) {
       })
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
-      service.refusal(route, error, receivedAt)
+      service.refusal(route, error, { headers: {}, receivedAt })
       throw failureOfError(error)
     }
     const answer = await service.answer(isPinned ? pinned : route, request)

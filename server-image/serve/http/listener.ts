@@ -59,7 +59,7 @@ function infer(
     if (body.kind === 'gone') return
     if (body.kind === 'refused') {
       exchanges.endWith({ request, response })
-      sendEarly(request, response, service.refusal(route, body.error, receivedAt))
+      sendEarly(request, response, service.refusal(route, body.error, { headers: request.headers, receivedAt }))
       return
     }
     const release = () => bodies.budget.giveBack(body.bytes.length)

@@ -121,7 +121,7 @@ export class Traffic {
     request: InferenceRequest,
     answerOurselves: (request: InferenceRequest) => Promise<Answer>,
   ): Promise<Answer> {
-    if (this.#isRelayed(request)) return this.answer(request, answerOurselves)
+    if (this.isRelayed(request)) return this.answer(request, answerOurselves)
     this.#directRequests += 1
     return this.#counted(this.#plan, await answerOurselves(request))
   }
@@ -132,7 +132,7 @@ export class Traffic {
    */
   async passOn(request: InferenceRequest): Promise<PeerAnswer | undefined> {
     const { peer } = this.#plan
-    return this.#standsAlone || this.#isRelayed(request) ? undefined : peer?.link.passOn(request)
+    return this.#standsAlone || this.isRelayed(request) ? undefined : peer?.link.passOn(request)
   }
 
   /** @param answerOurselves computes this revision's answer; never rejects */
@@ -140,7 +140,7 @@ export class Traffic {
     request: InferenceRequest,
     answerOurselves: (request: InferenceRequest) => Promise<Answer>,
   ): Promise<Answer> {
-    if (this.#isRelayed(request)) {
+    if (this.isRelayed(request)) {
       this.#relayedIn += 1
       return answerOurselves(request)
     }
@@ -154,7 +154,7 @@ export class Traffic {
   }
 
   /** Law: nothing that one of this model's pods relayed is relayed on, or two plans could send a request round and round. */
-  #isRelayed({ headers }: InferenceRequest): boolean {
+  isRelayed({ headers }: Pick<InferenceRequest, 'headers'>): boolean {
     const target = headers[RELAYED_HEADER]
     return typeof target === 'string' && isOfSameModel(target, this.#options.revision)
   }
