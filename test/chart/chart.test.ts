@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals'
 import { spawnSync } from 'node:child_process'
 import { ServerMetrics } from '../../server-image/metrics/server-metrics.ts'
 import { CHART, manifestsIn, runHelm, type Manifest } from './helm.ts'
+import { of, rendered } from './rendered.ts'
 import { installManifest } from './install-manifest.ts'
 
 const helm = process.env.HELM_BIN ?? 'helm'
@@ -12,16 +13,7 @@ const ROOT = join(import.meta.dirname, '../..')
 const config = join(ROOT, 'config')
 const isLabel = (name: string) => name.startsWith('penstock_dev_')
 
-function rendered(...values: string[]): Manifest[] {
-  const sets = values.flatMap((value) => ['--set', value])
-  const outcome = runHelm(helm, ['template', 'pen', CHART, '--namespace=ml', ...sets])
-  if (!outcome.ok) throw new Error(outcome.stderr)
-  return manifestsIn(outcome.stdout)
-}
-
 const titles = (objects: readonly Manifest[]) => objects.map((each) => `${each.kind} ${each.metadata.name}`).sort()
-const of = (objects: readonly Manifest[], kind: string, name = 'pen-penstock') =>
-  objects.find((each) => each.kind === kind && each.metadata.name === name) as Manifest
 
 const ALWAYS = [
   'Deployment pen-penstock',
@@ -153,6 +145,7 @@ test.each([
   ['concurrency=0', 'concurrency'],
   ['logLevel=loud', 'logLevel'],
   ['image.digest=abc', 'image/digest'],
+  ['networkPolicy.apiServerCIDRs={192.0.2.1}', 'networkPolicy/apiServerCIDRs'],
   ['metrics.podMonitor.interval=often', 'metrics/podMonitor/interval'],
   ['replica=3', 'replica'],
 ])('%s is refused with the name of the value', (value, field) => {
