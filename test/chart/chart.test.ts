@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals'
 import { spawnSync } from 'node:child_process'
 import { ServerMetrics } from '../../server-image/metrics/server-metrics.ts'
 import { CHART, manifestsIn, runHelm, type Manifest } from './helm.ts'
-import { of, rendered } from './rendered.ts'
+import { notesWith, of, rendered } from './rendered.ts'
 import { installManifest } from './install-manifest.ts'
 
 const helm = process.env.HELM_BIN ?? 'helm'
@@ -24,10 +24,10 @@ const ALWAYS = [
   'Service pen-penstock-metrics',
   'ServiceAccount pen-penstock',
 ]
-const USERS = ['admin', 'edit', 'view'].map((role) => `ClusterRole ml-pen-penstock-modeldeployments-${role}`)
+const USERS = ['admin', 'edit', 'view'].map((role) => `ClusterRole ml:pen-penstock:modeldeployments-${role}`)
 const BUDGET = 'PodDisruptionBudget pen-penstock'
 const DEFINITION = 'CustomResourceDefinition modeldeployments.penstock.dev'
-const CLUSTER = ['ClusterRole ml-pen-penstock', 'ClusterRoleBinding ml-pen-penstock']
+const CLUSTER = ['ClusterRole ml:pen-penstock', 'ClusterRoleBinding ml:pen-penstock']
 
 test('helm lint finds nothing to say', () => {
   const { ok, stdout, stderr } = runHelm(helm, ['lint', '--strict', CHART])
@@ -57,6 +57,11 @@ describe('the chart renders', () => {
       ],
     ],
     [
+      'no Lease for Argo CD, which manages none',
+      ['lease.create=false'],
+      [...ALWAYS.filter((title) => !title.startsWith('Lease')), ...USERS, ...CLUSTER, BUDGET, DEFINITION],
+    ],
+    [
       'monitors, alerts, a dashboard and a network policy on request',
       [
         'metrics.serviceMonitor.enabled=true',
@@ -83,7 +88,7 @@ describe('the chart renders', () => {
   })
 
   test('the same rules for one namespace as for all, but bound to that namespace', () => {
-    const everywhere = of(rendered(), 'ClusterRole', 'ml-pen-penstock').rules ?? []
+    const everywhere = of(rendered(), 'ClusterRole', 'ml:pen-penstock').rules ?? []
     const objects = rendered('scope.mode=Namespace')
     const lease = of(rendered(), 'Role').rules ?? []
     expect(of(objects, 'Role').rules).toEqual([...lease, ...everywhere])
@@ -101,12 +106,25 @@ describe('the chart renders', () => {
     const digest = `sha256:${'ab'.repeat(32)}`
     const spec = JSON.stringify(of(rendered(`image.digest=${digest}`, 'server.image.tag=v9'), 'Deployment').spec)
     expect(spec).toContain(`"penstock/operator@${digest}"`)
-    expect(spec).toContain('--server-image=penstock/server:v9')
+    expect(spec).toContain('"value":"penstock/server:v9"')
   })
 
   test('a dashboard that is JSON', () => {
     const text = of(rendered('dashboard.enabled=true'), 'ConfigMap', 'pen-penstock-dashboard').data?.['penstock.json']
     expect(JSON.parse(text ?? '')).toMatchObject({ uid: 'penstock-models' })
+  })
+})
+
+describe('the notes', () => {
+  test('say for which namespaces the release works, and how to ask there', () => {
+    expect(notesWith()).toMatch(/ModelDeployments of all namespaces[^]*kubectl get mdep/)
+    expect(notesWith('scope.mode=Namespace')).toMatch(/ModelDeployments in ml only[^]*kubectl -n ml get mdep/)
+  })
+
+  test('warn of a second operator for the same namespace, and of a definition that Helm deletes', () => {
+    expect(notesWith()).toContain('two operators undo each other')
+    expect(notesWith()).not.toContain('Careful')
+    expect(notesWith('crds.keep=false')).toContain('upgrading it with crds.install=false')
   })
 })
 
@@ -162,4 +180,13 @@ test('config/ is a kustomize base of the same objects', () => {
   const { stdout, stderr } = spawnSync(kubectl, ['kustomize', config], { encoding: 'utf8' })
   expect(stderr).toBe('')
   expect(titles(manifestsIn(stdout))).toEqual(titles(manifestsIn(readFileSync(join(config, 'install.yaml'), 'utf8'))))
+})
+
+test('the example of an overlay puts both images in place', () => {
+  const { stdout, stderr } = spawnSync(kubectl, ['kustomize', join(ROOT, 'examples/kustomize')], { encoding: 'utf8' })
+  expect(stderr).toBe('')
+  const operator = JSON.stringify(of(manifestsIn(stdout), 'Deployment', 'penstock').spec)
+  for (const image of ['operator', 'server'])
+    expect(operator).toContain(`"registry.example.com/penstock/${image}:0.1.0"`)
+  expect(operator).not.toContain('"penstock/')
 })

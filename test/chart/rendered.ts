@@ -2,6 +2,14 @@ import { CHART, manifestsIn, runHelm, type Manifest } from './helm.ts'
 
 const helm = process.env.HELM_BIN ?? 'helm'
 
+/** What Helm says after the installation. */
+export function notesWith(...values: string[]): string {
+  const sets = values.flatMap((value) => ['--set', value])
+  const { ok, stdout, stderr } = runHelm(helm, ['install', '--dry-run=client', 'pen', CHART, '--namespace=ml', ...sets])
+  if (!ok) throw new Error(stderr)
+  return stdout.slice(stdout.indexOf('NOTES:'))
+}
+
 /** What release `pen` in namespace `ml` is made of, with these values. */
 export function rendered(...values: string[]): Manifest[] {
   return renderedAs({ release: 'pen' }, ...values)

@@ -10,7 +10,7 @@ const objects = manifestsIn(read('config/install.yaml'))
 const named = (kind: string, name: string) =>
   objects.find((each) => each.kind === kind && each.metadata.name === name) as Manifest
 const rules = (kind: string, name: string): readonly Rule[] => named(kind, name).rules ?? []
-const operatorRules = [...rules('ClusterRole', 'penstock-system-penstock'), ...rules('Role', 'penstock')]
+const operatorRules = [...rules('ClusterRole', 'penstock-system:penstock'), ...rules('Role', 'penstock')]
 
 describe('the install manifest', () => {
   test('has the CustomResourceDefinition of this release', () => {

@@ -2,26 +2,24 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
+{{/* With room for the longest suffix, -dashboard: a Service's name has at most 63 characters, and begins with a letter. */}}
 {{- define "penstock.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
-{{- else -}}
 {{- $name := include "penstock.name" . -}}
-{{- if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" -}}
+{{- $full := printf "%s-%s" .Release.Name $name -}}
+{{- if .Values.fullnameOverride -}}
+{{- $full = .Values.fullnameOverride -}}
+{{- else if contains $name .Release.Name -}}
+{{- $full = .Release.Name -}}
 {{- end -}}
+{{- if regexMatch "^[0-9]" $full -}}
+{{- $full = printf "%s-%s" $name .Release.Name -}}
 {{- end -}}
+{{- $full | replace "." "-" | trunc 53 | trimAll "-" -}}
 {{- end -}}
 
-{{/* Cluster-wide objects of two releases must not meet. */}}
+{{/* Cluster-wide objects of two releases must not meet: no namespace and no name has a colon in it. */}}
 {{- define "penstock.clusterName" -}}
-{{- if eq .Release.Namespace (include "penstock.fullname" .) -}}
-{{- include "penstock.fullname" . -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Namespace (include "penstock.fullname" .) | trunc 63 | trimSuffix "-" -}}
-{{- end -}}
+{{- printf "%s:%s" .Release.Namespace (include "penstock.fullname" .) -}}
 {{- end -}}
 
 {{- define "penstock.serviceAccountName" -}}
@@ -50,6 +48,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: penstock
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{/* The chart's labels and those of a value, of which none may stand in place of ours; takes a dict of `root` and `labels`. */}}
+{{- define "penstock.labelsAnd" -}}
+{{- mustMerge (include "penstock.labels" .root | fromYaml) (default dict .labels) | toYaml -}}
 {{- end -}}
 
 {{/* repository:tag or repository@digest; takes a dict of `image` and `root`. */}}
