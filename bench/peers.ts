@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pythonWith } from '../test/python.ts'
-import { CANNOT_RUN } from '../test/run-jest.ts'
+import { CANNOT_RUN } from '../test/cannot-run.ts'
 import { median, wrk, type Measured } from './wrk.ts'
 
 const HOST = '127.0.0.1'

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { CannotRunError, isNoProgram } from './cannot-run.ts'
 
 export interface GoProgram {
   /** Folder of the module whose go.mod and go.sum fix every version and hash. */
@@ -15,7 +16,7 @@ const MAX_WORDS = 4_000
 
 /**
  * Makes `path`, which appears only once it is whole: an interrupted build leaves nothing that looks finished.
- * @throws Error with the end of what Go said, or that there is no Go
+ * @throws CannotRunError when there is no Go @throws Error with the end of what Go said
  */
 export async function buildGoProgram({ module, goPackage, linkerFlags = '' }: GoProgram, path: string): Promise<void> {
   const partial = `${path}.${process.pid}.partial`
@@ -35,7 +36,9 @@ async function go(args: readonly string[], cwd: string): Promise<void> {
   let said = ''
   child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-MAX_WORDS)))
   const code = await new Promise<number>((resolve, reject) => {
-    child.once('error', () => reject(new Error('there is no "go" to build with: install Go 1.26')))
+    child.once('error', (error) =>
+      reject(isNoProgram(error) ? new CannotRunError('Go, to build programs with: install Go 1.26') : error),
+    )
     child.once('close', (status) => resolve(status ?? 1))
   })
   if (code !== 0) throw new Error(`go ${args.join(' ')} failed:\n${said}`)

@@ -5,6 +5,7 @@ import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { cacheFolder } from './cache.ts'
+import { CannotRunError } from './cannot-run.ts'
 
 const run = promisify(execFile)
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
@@ -16,8 +17,11 @@ export interface PythonOptions {
   readonly requirements: string
 }
 
-/** @returns the path of a Python that has them; undefined when this machine has none that could make an environment */
-export async function pythonWith({ name, requirements }: PythonOptions): Promise<string | undefined> {
+/**
+ * The path of a Python that has them.
+ * @throws CannotRunError when this machine has none that could make an environment @throws Error with what installing them said
+ */
+export async function pythonWith({ name, requirements }: PythonOptions): Promise<string> {
   const pins = await readFile(requirements, 'utf8')
   const venv = cacheFolder(`${name}-${createHash('sha256').update(pins).digest('hex').slice(0, 12)}`)
   const python = join(venv, 'bin', 'python')
@@ -25,7 +29,7 @@ export async function pythonWith({ name, requirements }: PythonOptions): Promise
   try {
     await run('python3', ['-c', 'import venv, ensurepip'])
   } catch {
-    return undefined
+    throw new CannotRunError('python3 with venv and pip: apt-get install -y python3-venv')
   }
   console.log(`installing ${name} into ${venv}`)
   await mkdir(dirname(venv), { recursive: true })

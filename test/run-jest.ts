@@ -4,9 +4,6 @@ import { join } from 'node:path'
 
 const ROOT = join(import.meta.dirname, '..')
 
-/** Exit code. Not failed, but not run either: this machine lacks something. The Automake convention for skipped tests. */
-export const CANNOT_RUN = 77
-
 /** A program that runs another where its mounts are its own: they end with its last process, however that ends. */
 export const OWN_MOUNTS = ['unshare', '--mount', '--propagation=private', '--']
 

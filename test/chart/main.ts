@@ -1,13 +1,9 @@
 /** `npm run test:chart`: tests of the chart with the real Helm. Arguments go to Jest. */
-import { findBinaries, findHelm } from '../kube/binaries.ts'
-import { CANNOT_RUN, runJest } from '../run-jest.ts'
+import { runSuite } from '../cannot-run.ts'
+import { findHelm, findKubectl } from '../kube/binaries.ts'
+import { runJest } from '../run-jest.ts'
 
-try {
+await runSuite('the chart', async () => {
   const say = (line: string) => console.error(line)
-  const HELM_BIN = await findHelm({ say })
-  const KUBECTL = (await findBinaries({ say })).kubectl
-  process.exitCode = runJest('chart', { env: { HELM_BIN, KUBECTL } })
-} catch (error) {
-  console.error((error as Error).message)
-  process.exitCode = CANNOT_RUN
-}
+  return runJest('chart', { env: { HELM_BIN: await findHelm({ say }), KUBECTL: await findKubectl({ say }) } })
+})

@@ -8,11 +8,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
+import { CannotRunError, runSuite } from '../cannot-run.ts'
 import { cacheDirectory, findBinaries, findHelm, findNodeBinaries } from '../kube/binaries.ts'
 import { withStore } from '../images/buildah.ts'
 import { missingRequirements as missingForImages } from '../images/requirements.ts'
 import { runIsolated } from '../kube/namespaces.ts'
-import { CANNOT_RUN } from '../run-jest.ts'
 import { findHierarchies, groupName, makeGroup, removeGroups } from './cgroups.ts'
 import { findImages } from './images.ts'
 import { leftSince, tracesOn } from './leftovers.ts'
@@ -77,34 +77,17 @@ async function buildImages(pause: string): Promise<void> {
   })
 }
 
-function skip(why: readonly string[]): number {
-  console.error(['SKIPPED: the tests on a whole node cannot run here; this machine lacks', ...why].join('\n  '))
-  return CANNOT_RUN
+function mustLackNothing(missing: readonly string[]): void {
+  if (missing.length > 0) throw new CannotRunError(...missing)
 }
 
-/** @returns the exit code */
-async function main(): Promise<number> {
-  const missing = await missingRequirements()
-  if (missing.length > 0) return skip(missing)
-  let programs: Programs
-  try {
-    programs = await findPrograms()
-  } catch (error) {
-    return skip([`Kubernetes' programs: ${(error as Error).message}`])
-  }
-  const { helm, pause } = programs
+await runSuite('a whole node', async () => {
+  mustLackNothing(await missingRequirements())
+  const { helm, pause } = await findPrograms()
   if ((await findImages(pause)) === undefined) {
-    const lacking = missingForImages()
-    if (lacking.length > 0) return skip(lacking)
+    mustLackNothing(missingForImages())
     await buildImages(pause)
   }
   const images = (await findImages(pause)) ?? []
   return runTests({ HELM_BIN: helm, PENSTOCK_E2E_IMAGES: images.join(delimiter) })
-}
-
-try {
-  process.exitCode = await main()
-} catch (error) {
-  console.error((error as Error).message)
-  process.exitCode = 1
-}
+})

@@ -1,13 +1,17 @@
 /**
- * The programs of a Kubernetes control plane and of a node, and Helm: taken from `KUBEBUILDER_ASSETS` and `HELM_BIN`, or from a cache of this user, or
- * built from Go modules into that cache. go.mod and go.sum in `mods/` fix every version and hash; the cache is named by them, so a change builds anew.
+ * The programs of a Kubernetes control plane and of a node, and Helm: taken from `KUBEBUILDER_ASSETS` and `HELM_BIN`, what is not there from a cache
+ * of this user, and what is not there either is built from Go modules into that cache. go.mod and go.sum in `mods/` fix every version and hash; the
+ * cache is named by them, so a change builds anew.
  */
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { cacheFolder } from '../cache.ts'
 import { buildGoProgram } from '../go-build.ts'
 
+const run = promisify(execFile)
 const MODS = join(import.meta.dirname, 'mods')
 export const KUBERNETES_VERSION = 'v1.37.2'
 const [MAJOR, MINOR] = KUBERNETES_VERSION.slice(1).split('.') as [string, string]
@@ -57,19 +61,24 @@ export interface BinariesOptions {
   readonly say?: (line: string) => void
 }
 
-/** Finds the programs of a control plane, and builds what the cache lacks. @throws Error that says what to install or set */
+/**
+ * Finds the programs of a control plane, and builds what neither `KUBEBUILDER_ASSETS` (setup-envtest knows of no kube-controller-manager) nor
+ * the cache has.
+ * @throws Error when their versions do not go together @throws CannotRunError when something is to be built, but not here
+ */
 export async function findBinaries(options: BinariesOptions = {}): Promise<Binaries> {
-  const assets = (options.env ?? process.env).KUBEBUILDER_ASSETS
-  if (assets === undefined || assets === '') return fromCache(CONTROL_PLANE, options)
-  const missing = missingIn(assets, CONTROL_PLANE)
-  if (missing.length === 0) return pathsIn(assets, CONTROL_PLANE)
-  throw new Error(
-    `KUBEBUILDER_ASSETS=${assets} has no ${missing.join(', ')}: add them, or unset it to build Kubernetes ${KUBERNETES_VERSION}`,
-  )
+  await refuseOtherVersions(['kube-apiserver', 'kube-controller-manager'], options)
+  return fromAssetsOrCache(CONTROL_PLANE, options)
 }
 
-/** Finds the programs of a node, and builds what the cache lacks. @throws Error that says what to install */
+/** Finds kubectl alone, or builds it. @throws as `findBinaries` does */
+export async function findKubectl(options: BinariesOptions = {}): Promise<string> {
+  return (await fromAssetsOrCache(['kubectl'], options)).kubectl
+}
+
+/** Finds the programs of a node, and builds what the cache lacks. @throws as `findBinaries` does */
 export async function findNodeBinaries(options: BinariesOptions = {}): Promise<NodeBinaries> {
+  await refuseOtherVersions(['kube-apiserver', 'kubelet'], options)
   return {
     ...(await fromCache(KUBERNETES_NODE, options)),
     ...(await fromCache(RUNTIME, options)),
@@ -78,10 +87,57 @@ export async function findNodeBinaries(options: BinariesOptions = {}): Promise<N
   }
 }
 
-/** Finds Helm 4, or builds it. @throws Error that says what to install or set */
+/** Finds Helm 4, or builds it. @throws CannotRunError when it is to be built, but not here */
 export async function findHelm(options: BinariesOptions = {}): Promise<string> {
   const own = (options.env ?? process.env).HELM_BIN
   return own === undefined || own === '' ? (await fromCache(['helm'], options)).helm : own
+}
+
+function assetsOf({ env = process.env }: BinariesOptions): string | undefined {
+  return env.KUBEBUILDER_ASSETS === '' ? undefined : env.KUBEBUILDER_ASSETS
+}
+
+/** All of them from the same module. */
+async function fromAssetsOrCache<P extends Program>(
+  programs: readonly P[],
+  options: BinariesOptions,
+): Promise<Paths<P>> {
+  const assets = assetsOf(options)
+  if (assets === undefined) return fromCache(programs, options)
+  const missing = missingIn(assets, programs)
+  const there = programs.filter((program) => !missing.includes(program))
+  const built = missing.length === 0 ? {} : await fromCache(missing, options)
+  return { ...pathsIn(assets, there), ...built }
+}
+
+/** None may be newer than the API server, and controllers that are older are none of those that are tested: one minor version for all. */
+async function refuseOtherVersions(programs: readonly Program[], options: BinariesOptions): Promise<void> {
+  const assets = assetsOf(options)
+  if (assets === undefined) return
+  const missing = missingIn(assets, programs)
+  const versions = await Promise.all(
+    programs.map(async (name) => ({
+      name,
+      version: missing.includes(name) ? KUBERNETES_VERSION : await versionOf(join(assets, name)),
+    })),
+  )
+  const minors = new Set(versions.map(({ version }) => version.split('.', 2).join('.')))
+  if (minors.size === 1) return
+  const found = versions.map(
+    ({ name, version }) => `${name} ${version}${missing.includes(name) ? ' (built here)' : ''}`,
+  )
+  throw new Error(
+    `KUBEBUILDER_ASSETS=${assets} makes a cluster of ${found.join(' and ')}, which do not go together: take assets of ` +
+      `${KUBERNETES_VERSION.split('.', 2).join('.')} (setup-envtest use), or unset it to build Kubernetes ${KUBERNETES_VERSION}`,
+  )
+}
+
+/** Of one of Kubernetes' own programs, such as `v1.37.2`. */
+async function versionOf(path: string): Promise<string> {
+  const { stdout } = await run(path, ['--version'])
+  const version = /\bv\d+\.\d+\.\d+\S*/.exec(stdout)?.[0]
+  if (version === undefined) throw new Error(`${path} --version says no version: ${stdout.trim()}`)
+  return version
 }
 
 /** All of them from the same module. */

@@ -7,6 +7,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import { CannotRunError } from '../cannot-run.ts'
 
 export interface IsolatedOptions {
   readonly command: readonly [string, ...string[]]
@@ -19,7 +20,7 @@ export interface IsolatedOptions {
 const run = promisify(execFile)
 const INTERRUPTED = 130
 
-/** Resolves with its exit code. Ctrl-C and SIGTERM end it. @throws Error with the remedy when this machine does not allow it */
+/** Resolves with its exit code. Ctrl-C and SIGTERM end it. @throws CannotRunError with the remedy when this machine does not allow it */
 export async function runIsolated({ command, cwd, env, temporary }: IsolatedOptions): Promise<number> {
   await mkdir(temporary, { recursive: true })
   const flags = await namespaceFlags()
@@ -39,7 +40,7 @@ export async function runIsolated({ command, cwd, env, temporary }: IsolatedOpti
 
 async function namespaceFlags(): Promise<string[]> {
   if (process.platform !== 'linux')
-    throw new Error('this needs network namespaces, which only Linux has: run it there or in a Linux container')
+    throw new CannotRunError('network namespaces, which only Linux has: run it there or in a Linux container')
   const flags = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation=private']
   // Whoever is not root may be root of a user namespace, if the machine allows those.
   if (process.getuid?.() !== 0) flags.unshift('--map-root-user')
@@ -47,11 +48,9 @@ async function namespaceFlags(): Promise<string[]> {
     await run('unshare', [...flags, '--', 'ip', 'link', 'set', 'lo', 'up'])
   } catch (error) {
     const { stderr = '', message } = error as { stderr?: string; message: string }
-    throw new Error(
-      `this machine does not let user ${process.getuid?.()} make network namespaces (${stderr.trim() || message}): run it as root, ` +
-        'allow unprivileged user namespaces (sysctl user.max_user_namespaces), or give a container CAP_SYS_ADMIN; it needs unshare ' +
-        '(util-linux) and ip (iproute2)',
-      { cause: error },
+    throw new CannotRunError(
+      `network namespaces for user ${process.getuid?.()} (${stderr.trim() || message}): run it as root, allow unprivileged user ` +
+        'namespaces (sysctl user.max_user_namespaces), or give a container CAP_SYS_ADMIN; it needs unshare (util-linux) and ip (iproute2)',
     )
   }
   return flags

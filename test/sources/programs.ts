@@ -9,6 +9,7 @@ import { copyFile, mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { cacheFolder } from '../cache.ts'
+import { CannotRunError, isNoProgram } from '../cannot-run.ts'
 import { buildGoProgram } from '../go-build.ts'
 
 const run = promisify(execFile)
@@ -36,7 +37,7 @@ export function azuriteScript(): string {
   return join(pinnedFolder('sources-azurite', AZURITE), 'node_modules/azurite/dist/src/blob/main.js')
 }
 
-/** Builds and installs what the cache lacks. @throws Error that says what to install */
+/** Builds and installs what the cache lacks. @throws CannotRunError that says what to install @throws Error with what a build said */
 export async function buildPrograms(say: (line: string) => void): Promise<void> {
   for (const program of Object.keys(GO_PACKAGES) as GoProgram[]) {
     const path = goProgram(program)
@@ -58,9 +59,8 @@ async function installAzurite(say: (line: string) => void): Promise<void> {
     await run('npm', args, { cwd: partial, maxBuffer: MAX_OUTPUT_BYTES })
     await rename(partial, folder)
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    const why = code === 'ENOENT' ? 'there is no "npm" on this machine: install Node with npm' : message.slice(-4_000)
-    throw new Error(why, { cause: error })
+    if (isNoProgram(error)) throw new CannotRunError('npm: install Node with npm')
+    throw new Error((error as Error).message.slice(-4_000), { cause: error })
   } finally {
     await rm(partial, { force: true, recursive: true })
   }

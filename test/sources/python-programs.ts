@@ -15,17 +15,15 @@ const PROGRAMS = ['dvc', 'hub', 'mlflow', 'moto'] as const
 
 export type PythonProgram = (typeof PROGRAMS)[number]
 
-/** Installs all of them. @throws Error when this machine cannot have them */
+/** Installs all of them. @throws CannotRunError when this machine cannot have them */
 export async function installPython(): Promise<void> {
   for (const program of PROGRAMS) await pythonOf(program)
 }
 
-/** Path of the Python that has it. @throws Error when this machine cannot have one */
-export async function pythonOf(program: PythonProgram): Promise<string> {
+/** Path of the Python that has it. @throws CannotRunError when this machine cannot have one */
+export function pythonOf(program: PythonProgram): Promise<string> {
   const requirements = join(FOLDER, `requirements-${program}.txt`)
-  const python = await pythonWith({ name: `sources-${program}`, requirements })
-  if (python === undefined) throw new Error('There is no python3 with venv and pip here; install python3-venv.')
-  return python
+  return pythonWith({ name: `sources-${program}`, requirements })
 }
 
 export interface Script {
