@@ -307,22 +307,50 @@ describe('a custom resource', () => {
   })
 })
 
-test('Penstock’s own definition loads, and judges a ModelDeployment', async () => {
-  const yaml = readFileSync(join(import.meta.dirname, '../../crds/modeldeployments.yaml'), 'utf8')
-  const created = await client.ask('POST', CRDS, { body: yaml, type: 'application/yaml' })
-  expect(created.code).toBe(201)
+describe('Penstock’s own definition', () => {
   const path = '/apis/penstock.dev/v1alpha1/namespaces/default/modeldeployments'
-  await until(path, 200)
   const model = (name: string, spec: object) => ({
     apiVersion: 'penstock.dev/v1alpha1',
     kind: 'ModelDeployment',
     metadata: { name },
     spec: { model: { uri: 'file:///m.onnx' }, ...spec },
   })
-  expect((await client.post(path, model('good', {}))).code).toBe(201)
-  expect((await client.post(path, model('bad-canary', {}))).body.message).toContain("must not end in '-canary'")
-  expect(
-    (await client.post(path, model('both', { scaling: { replicas: 1 }, autoscaling: { maxReplicas: 2 } }))).body
-      .message,
-  ).toContain('not both')
+  beforeAll(async () => {
+    const yaml = readFileSync(join(import.meta.dirname, '../../crds/modeldeployments.yaml'), 'utf8')
+    const created = await client.ask('POST', CRDS, { body: yaml, type: 'application/yaml' })
+    expect(created.code).toBe(201)
+    await until(path, 200)
+  })
+
+  test('judges a ModelDeployment', async () => {
+    expect((await client.post(path, model('good', {}))).code).toBe(201)
+    expect((await client.post(path, model('bad-canary', {}))).body.message).toContain("must not end in '-canary'")
+    const both = { scaling: { replicas: 1 }, autoscaling: { maxReplicas: 2 } }
+    expect((await client.post(path, model('both', both))).body.message).toContain('not both')
+  })
+
+  test('shows no scale where spec has no replicas, and takes one', async () => {
+    await client.post(path, model('unscaled', {}))
+    const shown = await client.get(`${path}/unscaled/scale`)
+    expect([shown.code, shown.body]).toMatchObject([
+      500,
+      {
+        reason: 'InternalError',
+        message: 'Internal error occurred: the spec replicas field ".spec.scaling.replicas" does not exist',
+      },
+    ])
+    const empty = await client.merge(`${path}/unscaled/scale`, { spec: {} })
+    const cannot = 'the spec replicas field ".spec.scaling.replicas" cannot be empty'
+    expect([empty.code, empty.body.message]).toEqual([400, cannot])
+    expect((await client.merge(`${path}/unscaled/scale`, { spec: { replicas: 2 } })).body.spec).toEqual({ replicas: 2 })
+    expect((await client.get(`${path}/unscaled/scale`)).body.spec).toEqual({ replicas: 2 })
+    expect((await client.get(`${path}/unscaled`)).body.spec.scaling).toEqual({ replicas: 2 })
+  })
+
+  test('refuses a scale where an autoscaler decides', async () => {
+    await client.post(path, model('autoscaled', { autoscaling: { maxReplicas: 2 } }))
+    const { code, body } = await client.merge(`${path}/autoscaled/scale`, { spec: { replicas: 2 } })
+    expect([code, body.message]).toEqual([422, expect.stringContaining('not both')])
+    expect((await client.get(`${path}/autoscaled`)).body.spec.scaling).toBeUndefined()
+  })
 })

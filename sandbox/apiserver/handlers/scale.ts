@@ -1,4 +1,7 @@
-/** The scale subresource: one view, autoscaling/v1 Scale, of everything that has replicas. */
+/**
+ * The scale subresource: one view, autoscaling/v1 Scale, of everything that has replicas. Where an object has none, there is nothing to see, but
+ * they can be given (ScaleREST of k8s.io/apiextensions-apiserver; built-in kinds have a default).
+ */
 import { timestamp, type Cluster } from '../cluster.ts'
 import { invalid } from '../field-error.ts'
 import { answer, type ApiRequest, type Reply } from '../http/api-request.ts'
@@ -19,9 +22,17 @@ export function scale(cluster: Cluster, request: ApiRequest): Reply {
   if (!paths) throw unknownEndpoint()
   const stored = cluster.store.get(request.type.shelf, request)
   if (!stored) throw notFound(request.type, request.name)
-  const shown = scaleOf(served(request, stored), paths)
-  if (request.verb === 'get') return answer(shown)
+  const object = served(request, stored)
+  const field = JSON.stringify(`.${paths.specReplicas.join('.')}`)
+  const hasReplicas = numberAt(object, ...paths.specReplicas) !== undefined
+  const shown = scaleOf(object, paths)
+  if (request.verb === 'get') {
+    if (!hasReplicas) throw internalError(new Error(`the spec replicas field ${field} does not exist`))
+    return answer(shown)
+  }
   const wanted = request.verb === 'patch' ? patcherOf(request)(shown) : parseObject(request.body, request.mediaType)
+  if (!hasReplicas && request.verb === 'patch' && valueAt(wanted, 'spec', 'replicas') === undefined)
+    throw badRequest(`the spec replicas field ${field} cannot be empty`)
   const updated = updateObject(
     cluster,
     request,
@@ -34,11 +45,6 @@ export function scale(cluster: Cluster, request: ApiRequest): Reply {
 function scaleOf(object: KubeObject, paths: ScalePaths): KubeObject {
   const { metadata } = object
   const replicas = numberAt(object, ...paths.specReplicas)
-  if (replicas === undefined && paths.selector === undefined) {
-    throw internalError(
-      new Error(`the spec replicas field ${JSON.stringify('.' + paths.specReplicas.join('.'))} does not exist`),
-    )
-  }
   const selector = paths.selector && selectorText(valueAt(object, ...paths.selector))
   return {
     kind: 'Scale',
