@@ -2,11 +2,12 @@ import type { ModelDeployment } from './api/resource.ts'
 import { KIND } from './api/resource.ts'
 import type { Child, Nudge } from './core/children/children.ts'
 import { MANAGED_BY, NUDGE_ANNOTATION, type KubeObject } from './core/children/object.ts'
+import type { ApplyBackoff } from './apply-backoff.ts'
 import type { ApplyProblem } from './core/observation.ts'
 import { OWNED_KINDS, OWNED_RESOURCES, type Caches, type OwnedKind, type OwnedObject } from './caches.ts'
 import type { Applier } from './kube/apply.ts'
 import type { Client } from './kube/client.ts'
-import { ApiError, isAlreadyExists, isNotFound, unlessNotFound } from './kube/errors.ts'
+import { ApiError, isAlreadyExists, isNotFound, isUnacceptable, unlessNotFound } from './kube/errors.ts'
 import { controllerOf, ownershipConflict, type OwnershipConflict } from './kube/ownership.ts'
 import type { KubeObject as LiveObject, Resource } from './kube/resource.ts'
 import { DEPLOYMENT, POD } from './kube/resources.ts'
@@ -16,6 +17,7 @@ export interface ChildrenWriterOptions {
   readonly client: Client
   readonly applier: Applier
   readonly caches: Caches
+  readonly backoff: ApplyBackoff
   /** Asked before every write: a replica that lost the lease writes nothing more. */
   readonly mayWrite: () => boolean
 }
@@ -37,21 +39,17 @@ export function createChildrenWriter(options: ChildrenWriterOptions): ChildrenWr
   return {
     async make(owner, children) {
       const problems: ApplyProblem[] = []
-      const attempt = async (object: string, write: () => Promise<ApplyProblem | undefined>) => {
+      const attempt = async (write: Write) => {
         if (!options.mayWrite()) return
-        const problem = await write().catch((error: unknown) => problemOf(object, error))
+        const problem = await attempted(write, owner, options)
         if (problem !== undefined) problems.push(problem)
       }
-      for (const child of children) {
-        if (child.want !== 'keep') await attempt(titleOf(child.object), () => makeChild(owner, child, options))
-        else if (child.replicas !== undefined)
-          await attempt(`${child.kind} ${child.name}`, () => resize(owner, child, options))
-      }
-      for (const { kind, name, uid } of surplus(owner, children, options.caches)) {
-        await attempt(`${kind} ${name}`, () =>
-          remove(kind, { namespace: owner.metadata.namespace, name }, uid, options),
-        )
-      }
+      const writes = [
+        ...children.flatMap((child) => writeOf(owner, child, options)),
+        ...removals(owner, children, options),
+      ]
+      options.backoff.keepOnly(owner.metadata.uid, new Set(writes.map(({ object }) => object)))
+      for (const write of writes) await attempt(write)
       return problems
     },
     async nudge(owner, nudges) {
@@ -66,6 +64,42 @@ export function createChildrenWriter(options: ChildrenWriterOptions): ChildrenWr
       )
       return problems.filter((problem) => problem !== undefined)
     },
+  }
+}
+
+/** One write that may be needed. */
+interface Write {
+  /** `Deployment fraud-1a2b3c4d5e`. */
+  readonly object: string
+  /** Everything that decides what is sent. */
+  readonly content: unknown
+  readonly carryOut: () => Promise<ApplyProblem | undefined>
+}
+
+function writeOf(owner: ModelDeployment, child: Child, options: ChildrenWriterOptions): Write[] {
+  const object = titleOfChild(child)
+  if (child.want !== 'keep') return [{ object, content: child, carryOut: () => makeChild(owner, child, options) }]
+  if (child.replicas === undefined) return []
+  return [{ object, content: child, carryOut: () => resize(owner, child, options) }]
+}
+
+/** What has just failed is not tried again, but goes on being a problem. */
+async function attempted(
+  { carryOut, ...wanted }: Write,
+  { metadata }: ModelDeployment,
+  { backoff }: ChildrenWriterOptions,
+): Promise<ApplyProblem | undefined> {
+  const wish = { ownerUid: metadata.uid, ...wanted }
+  const known = backoff.problemOf(wish)
+  if (known !== undefined) return known
+  try {
+    const refusal = await carryOut()
+    backoff.succeeded(wish)
+    return refusal
+  } catch (error) {
+    const problem = problemOf(wanted.object, error)
+    backoff.failed(wish, problem)
+    return problem
   }
 }
 
@@ -142,25 +176,18 @@ async function scale(name: Key, replicas: number, live: LiveObject | undefined, 
   await client.patchScale(DEPLOYMENT, name, replicas, { fieldManager: MANAGED_BY })
 }
 
-interface Surplus {
-  readonly kind: OwnedKind
-  readonly name: string
-  readonly uid: string
-}
-
 /** What this owner controls and the plan does not ask for, in the order in which it is to go. */
-function surplus(owner: ModelDeployment, children: readonly Child[], caches: Caches): Surplus[] {
-  const wanted = new Set(
-    children.map((child) => (child.want === 'keep' ? `${child.kind} ${child.name}` : titleOf(child.object))),
-  )
+function removals(owner: ModelDeployment, children: readonly Child[], options: ChildrenWriterOptions): Write[] {
+  const { namespace } = owner.metadata
+  const wanted = new Set(children.map(titleOfChild))
   return OWNED_KINDS.flatMap((kind) => {
-    const objects = caches.owned(kind, owner.metadata) as readonly LiveObject[]
-    return objects.flatMap((object) => {
-      const { metadata } = object
-      const ours = controllerOf(object)?.uid === owner.metadata.uid
-      const name = metadata?.name ?? ''
-      const leaving = metadata?.deletionTimestamp !== undefined
-      return ours && !leaving && !wanted.has(`${kind} ${name}`) ? [{ kind, name, uid: metadata?.uid ?? '' }] : []
+    const objects = options.caches.owned(kind, owner.metadata) as readonly LiveObject[]
+    return objects.flatMap((live) => {
+      const { name = '', uid = '', deletionTimestamp } = live.metadata ?? {}
+      const object = `${kind} ${name}`
+      const ours = controllerOf(live)?.uid === owner.metadata.uid
+      if (!ours || deletionTimestamp !== undefined || wanted.has(object)) return []
+      return [{ object, content: uid, carryOut: () => remove(kind, { namespace, name }, uid, options) }]
     })
   })
 }
@@ -197,18 +224,41 @@ function ownerOf({ metadata }: ModelDeployment) {
   return { kind: KIND, name: metadata.name, uid: metadata.uid }
 }
 
+function titleOfChild(child: Child): string {
+  return child.want === 'keep' ? `${child.kind} ${child.name}` : titleOf(child.object)
+}
+
 function titleOf(object: KubeObject): string {
   return `${object.kind} ${object.metadata.name}`
 }
 
 function refused(object: KubeObject, conflict: OwnershipConflict): ApplyProblem {
-  return { object: titleOf(object), message: conflict.message, terminal: conflict.reason !== 'FormerOwner' }
+  return {
+    object: titleOf(object),
+    message: conflict.message,
+    kind: conflict.reason === 'FormerOwner' ? 'Passing' : 'Refused',
+  }
 }
 
+const MAX_MESSAGE_LENGTH = 500
+
 function problemOf(object: string, error: unknown): ApplyProblem {
+  if (error instanceof ApiError)
+    return { object, message: wordsOf(error).slice(0, MAX_MESSAGE_LENGTH), kind: kindOf(error) }
   const message = error instanceof Error ? error.message : String(error)
-  const isRefusal = error instanceof ApiError && (error.code === 400 || error.code === 403 || error.code === 422)
-  return { object, message: message.slice(0, 500), terminal: isRefusal && error.reason !== 'NamespaceTerminating' }
+  return { object, message: message.slice(0, MAX_MESSAGE_LENGTH), kind: 'Passing' }
+}
+
+function kindOf(error: ApiError): ApplyProblem['kind'] {
+  if (isUnacceptable(error)) return 'Invalid'
+  const isDoomedAnyway = error.causes.some((cause) => cause.reason === 'NamespaceTerminating')
+  return error.code === 403 && !isDoomedAnyway ? 'Refused' : 'Passing'
+}
+
+/** The server's sentence; which object it is about is said already. */
+function wordsOf(error: ApiError): string {
+  if (error.said === '') return `the API server answered ${error.code} ${error.reason}`
+  return error.said.replace(/^failed to create typed patch object \([^)]*\): /, '')
 }
 
 function resourceOf(kind: string): AnyResource {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { KubeConfig } from '@kubernetes/client-node'
 import type { Logger } from 'pino'
+import { createApplyBackoff } from './apply-backoff.ts'
 import { createCaches, textOf, type Caches } from './caches.ts'
 import { createChildrenWriter } from './children-writer.ts'
 import { createCluster } from './cluster.ts'
@@ -155,7 +156,13 @@ function buildReconciler({
   mayWrite,
 }: ReconcilerParts): Reconciler {
   const applier = createApplier({ client, fieldManager: 'penstock' })
-  const writer = createChildrenWriter({ client, applier, caches, mayWrite })
+  const writer = createChildrenWriter({
+    client,
+    applier,
+    caches,
+    backoff: createApplyBackoff({ monotonicMs: () => performance.now() }),
+    mayWrite,
+  })
   return createReconciler({
     cluster: createCluster({ client, caches, writer, recorder }),
     scraper,

@@ -607,7 +607,7 @@ export interface ModelDeploymentStatus {
       /**
        * What ended the rollout.
        */
-      kind: 'Gate' | 'Health' | 'Abort' | 'Superseded' | 'DeadlinePassed' | 'Resolve'
+      kind: 'Gate' | 'Health' | 'Abort' | 'Superseded' | 'DeadlinePassed' | 'Resolve' | 'InvalidTemplate'
       /**
        * The reason in one sentence.
        */

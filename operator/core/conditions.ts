@@ -2,9 +2,10 @@ import type { Condition } from '../api/resource.ts'
 import { formatSecond, parseInstant } from './instant.ts'
 import { readyPods, workloadOf, type Observation } from './observation.ts'
 import type { SpecProblem } from './spec-problems.ts'
-import { candidateOf, type ActiveRollout, type State } from './state.ts'
+import { candidateOf, type ActiveRollout, type Rejection, type State } from './state.ts'
 import { ACKNOWLEDGE_DEADLINE_MS, unacknowledged } from './rollout/acknowledgement.ts'
 import { candidateHealth } from './rollout/health.ts'
+import { refusal } from './rollout/refusal.ts'
 import { lingeringPeers } from './rollout/peers.ts'
 import { shiftingMessage } from './rollout/shifting.ts'
 import { describeRevision, fullSize, type Situation } from './rollout/situation.ts'
@@ -56,13 +57,16 @@ export function conditionsOf(outlook: Outlook): Condition[] {
 function stalledAnswer({ state, situation, problems }: Outlook): Answer {
   const [problem] = problems
   if (problem !== undefined) return yes('InvalidSpec', problem.message)
-  const terminal = situation.seen.applyProblems.find((each) => each.terminal)
-  if (terminal !== undefined) return yes('ApplyFailed', `${terminal.object}: ${terminal.message}`)
-  const rejection = state.rejected.find((each) => each.revision === situation.desired)
-  if (rejection !== undefined && situation.desired !== state.stable && state.rollout.phase === 'Idle') {
+  const rejection = standingRejection(state, situation)
+  const lasting = situation.seen.applyProblems.find(
+    ({ kind, object }) => kind !== 'Passing' && !(rejection !== undefined && object.includes(rejection.revision)),
+  )
+  if (lasting !== undefined) return yes('ApplyFailed', `${lasting.object}: ${lasting.message}`)
+  if (rejection !== undefined) {
+    const name = describeRevision(rejection.revision, situation.seen)
     return yes(
       'RevisionRejected',
-      `${describeRevision(situation.desired, situation.seen)} was rejected (${rejection.gate}): ${rejection.message}`,
+      `${name} was rejected (${rejection.gate}): ${rejection.message}; change spec, or try it again with the action retry on ${rejection.revision}`,
     )
   }
   if (state.held?.by === 'GateFailure') return yes('GateFailed', state.held.reason)
@@ -78,6 +82,12 @@ function stalledAnswer({ state, situation, problems }: Outlook): Answer {
   const late = lateAcknowledgement(state, situation)
   if (late !== undefined) return yes('PlanNotAcknowledged', late)
   return no('NotStalled', 'nothing waits for a person')
+}
+
+/** Why the revision that spec asks for is not tried. */
+function standingRejection({ stable, rejected, rollout }: State, { desired }: Situation): Rejection | undefined {
+  if (desired === stable || rollout.phase !== 'Idle') return undefined
+  return rejected.find((each) => each.revision === desired)
 }
 
 /** Pods that run go on, but a revision without its record can be neither repaired nor gone back to. */
@@ -164,6 +174,8 @@ function progress(state: State, situation: Situation): string {
 
 function preparationMessage(state: State, rollout: ActiveRollout, situation: Situation): string {
   const { seen } = situation
+  const refused = refusal(seen, rollout.candidate)
+  if (refused !== undefined) return `${refused}; it will be tried again`
   if (!seen.records.has(rollout.candidate)) {
     const resolve = seen.resolves.get(rollout.candidate)
     if (resolve?.state === 'Finished' && !resolve.result.ok)
@@ -188,7 +200,7 @@ function podProblem(state: State, seen: Observation): string {
 }
 
 function applyProblemsOf(seen: Observation): string {
-  return seen.applyProblems.map((problem) => `${problem.object}: ${problem.message}`).join('; ')
+  return seen.applyProblems.map(({ object, message }) => `${object}: ${message}`).join('; ')
 }
 
 /** True when the core has to hear from pods: nobody is asked while nothing is decided. */

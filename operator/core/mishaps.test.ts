@@ -417,3 +417,60 @@ describe('the address of a Service', () => {
     expect(world.resource.status?.plan?.peers).toBeUndefined()
   })
 })
+
+describe('an object that the API server does not take', () => {
+  const said = '.spec.template.spec.nodeSelectr: field not declared in schema'
+  const refusing = (world: World, object: string, kind: 'Invalid' | 'Refused' | 'Passing') => {
+    world.refuses = (asked) => (asked === object ? { object, message: said, kind } : undefined)
+    return world
+  }
+
+  test.each(['Deployment %', 'Job %-resolve'])(
+    'as its pods cannot be (%s) rejects a first revision at once',
+    (which) => {
+      const object = which.replace('%', named('good'))
+      const world = refusing(newWorld(specOf('good')), object, 'Invalid')
+      settle(world, { rounds: 10 })
+      expect(conditionOf(world, 'Stalled')).toMatchObject({ status: 'True', reason: 'RevisionRejected' })
+      const message = conditionOf(world, 'Ready')?.message
+      expect(message).toContain(`(InvalidTemplate): ${object}: ${said}; change spec, or`)
+      expect(message).toContain(`retry on ${named('good')}`)
+    },
+  )
+
+  test('as its pods cannot be ends a rollout at once, stable serves, and a retry is a new try', () => {
+    const world = refusing(settled('good'), `Deployment ${named('better')}`, 'Invalid')
+    world.setSpec(specOf('better'))
+    settle(world, { rounds: 10 })
+    expect(world.resource.status?.rejected).toMatchObject([{ gate: 'InvalidTemplate' }])
+    expect(conditionOf(world, 'Available')).toMatchObject({ status: 'True' })
+    expect(world.unanswered).toBe(0)
+    world.refuses = () => undefined
+    world.annotate({ id: '1', verb: 'retry', revision: named('better') })
+    settle(world)
+    expect(world.serves).toBe(named('better'))
+  })
+
+  test('as a quota forbids it is stalled with these words, and goes on once that is lifted', () => {
+    const object = `Deployment ${named('good')}`
+    const world = refusing(newWorld(specOf('good')), object, 'Refused')
+    settle(world, { rounds: 10 })
+    expect(conditionOf(world, 'Stalled')).toMatchObject({ reason: 'ApplyFailed', message: `${object}: ${said}` })
+    world.refuses = () => undefined
+    settle(world)
+    expect(conditionOf(world, 'Ready')).toMatchObject({ status: 'True' })
+  })
+
+  test('for now is named while it is tried again, and when the deadline passes', () => {
+    const object = `Deployment ${named('better')}`
+    const world = refusing(settled('good'), object, 'Passing')
+    world.setSpec(specOf('better', { progressDeadline: '30s' }))
+    settle(world, { rounds: 10 })
+    expect(conditionOf(world, 'Stalled')).toMatchObject({ status: 'False' })
+    expect(conditionOf(world, 'Ready')?.message).toContain(`${object}: ${said}; it will be tried again`)
+    settle(world, { rounds: 40 })
+    expect(world.resource.status?.rejected).toMatchObject([
+      { gate: 'DeadlinePassed', message: `no progress within the progress deadline: ${object}: ${said}` },
+    ])
+  })
+})

@@ -70,8 +70,11 @@ export interface ApplyProblem {
   /** `Deployment fraud-1a2b3c4d5e`. */
   readonly object: string
   readonly message: string
-  /** True when only a person can help: the object belongs to somebody else, or the API server finds it invalid. */
-  readonly terminal: boolean
+  /**
+   * `Invalid`: the API server will never take it as it is. `Refused`: only a person can help, as the object belongs to somebody else, or
+   * a right, a quota or a policy forbids it. `Passing`: may be better the next time.
+   */
+  readonly kind: 'Invalid' | 'Refused' | 'Passing'
 }
 
 const NO_WORKLOAD: Workload = { pods: [] }

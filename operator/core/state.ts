@@ -79,10 +79,13 @@ export interface RollingBack extends Attempt {
 }
 export type ActiveRollout = Exclude<Rollout, { phase: 'Idle' }>
 
-/** Why a rollout ended without promotion. Only the first four are held against the revision. */
+/** Why a rollout ended without promotion. All but the last two are held against the revision. */
 export type Because =
   | { readonly kind: 'Gate'; readonly message: string; readonly gate: GateReport }
-  | { readonly kind: 'Health' | 'Resolve' | 'DeadlinePassed' | 'Abort' | 'Superseded'; readonly message: string }
+  | {
+      readonly kind: 'Health' | 'Resolve' | 'InvalidTemplate' | 'DeadlinePassed' | 'Abort' | 'Superseded'
+      readonly message: string
+    }
 
 export interface TrafficPlan {
   /** Increases with every change; 0 before the first plan. */

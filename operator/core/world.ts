@@ -10,7 +10,7 @@ import type { Child } from './children/children.ts'
 import { REVISION_LABEL, type KubeObject } from './children/object.ts'
 import { recordOf } from './children/revision-record.ts'
 import { NO_ANSWERS } from './gates/samples.ts'
-import type { Observation, PodSeen, ResolveSeen, Workload } from './observation.ts'
+import type { ApplyProblem, Observation, PodSeen, ResolveSeen, Workload } from './observation.ts'
 import type { Plan } from './plan.ts'
 import type { RevisionName } from './revision.ts'
 
@@ -64,9 +64,12 @@ export class World {
   podsAnswer = true
   /** False while ConfigMaps do not reach the pods. */
   plansArrive = true
+  /** What the API server says against an object, `Deployment m-1a2b3c4d5e`; it is not made then. */
+  refuses: (object: string) => ApplyProblem | undefined = () => undefined
   readonly behaviours: (uri: string) => Behaviour
   #podNumber = 0
   #everServed = false
+  #applyProblems: ApplyProblem[] = []
   readonly #finishedJobs = new Map<string, number>()
   readonly #replicas = new Map<RevisionName, number>()
 
@@ -134,7 +137,7 @@ export class World {
       resolves: this.#resolves(),
       ...(this.serves !== undefined && { selected: this.serves }),
       reached: new Set(this.pods.filter((pod) => pod.revision === this.serves && pod.ready).map((pod) => pod.name)),
-      applyProblems: [],
+      applyProblems: this.#applyProblems,
       ...(plan?.candidate !== undefined && {
         traffic: {
           planId: plan.id,
@@ -156,6 +159,7 @@ export class World {
       () => this.#prune(plan.children),
     ]
     const done = writes.slice(0, limit)
+    this.#applyProblems = []
     for (const write of done) write()
     this.writes += done.length
     return done.length === writes.length
@@ -177,6 +181,11 @@ export class World {
     }
     const { object } = child
     const key = `${object.kind}/${object.metadata.name}`
+    const refused = this.refuses(key.replace('/', ' '))
+    if (refused !== undefined) {
+      this.#applyProblems = [...this.#applyProblems, refused]
+      return
+    }
     if (child.want === 'create') {
       if (!this.objects.has(key)) this.objects.set(key, object)
       return

@@ -21,6 +21,8 @@ export class ApiError extends Error {
   readonly reason: string
   readonly causes: readonly StatusCause[]
   readonly retryAfterMs: number | undefined
+  /** The server's own sentence, without code and call. */
+  readonly said: string
   /** Method and path of the call; empty for an error that came inside a watch. */
   readonly call: string
 
@@ -31,6 +33,7 @@ export class ApiError extends Error {
     this.reason = status.reason
     this.causes = status.causes
     this.retryAfterMs = status.retryAfterMs
+    this.said = status.message
     this.call = call
   }
 }
@@ -120,6 +123,16 @@ export function isAlreadyExists(error: unknown): boolean {
 /** The API server finds the object wrong; the same one will be refused again. */
 export function isInvalid(error: unknown): error is ApiError {
   return error instanceof ApiError && error.code === 422
+}
+
+const UNTYPED = 'failed to create typed patch object'
+
+/**
+ * The object cannot be what it is sent as, whoever sends it: malformed (400), invalid (422), or, for a server-side apply, not of its
+ * type, which an API server calls an error of its own (500).
+ */
+export function isUnacceptable(error: ApiError): boolean {
+  return error.code === 400 || error.code === 422 || (error.code === 500 && error.said.startsWith(UNTYPED))
 }
 
 /** The resourceVersion or continue token is too old: list again. */

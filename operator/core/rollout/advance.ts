@@ -3,6 +3,7 @@ import { readyPods, workloadOf } from '../observation.ts'
 import type { ActiveRollout, Preparing, Promoting, Retiring, RollingBack, State } from '../state.ts'
 import { ROLLBACK_ACKNOWLEDGE_MS, unacknowledged } from './acknowledgement.ts'
 import { candidateHealth } from './health.ts'
+import { invalidTemplate } from './refusal.ts'
 import { holdEndsAt, shifted } from './shifting.ts'
 import { describeRevision, fullSize, isBroken, isScaledToZero, type Situation } from './situation.ts'
 import { UNCOMPARED, mayGoUncompared } from './uncompared.ts'
@@ -90,6 +91,8 @@ function lastProgress(rollout: ActiveRollout): Instant {
 }
 
 function lastObstacle(rollout: ActiveRollout, at: Situation): string {
+  const [refused] = at.seen.applyProblems
+  if (refused !== undefined) return `${refused.object}: ${refused.message}`
   if (rollout.phase === 'Shifting') {
     const open = rollout.gates.find((gate) => gate.verdict === 'Inconclusive')
     return open === undefined ? 'the plan was not acknowledged' : open.message
@@ -103,6 +106,8 @@ function lastObstacle(rollout: ActiveRollout, at: Situation): string {
 }
 
 function prepared(state: State, rollout: Preparing, at: Situation): State {
+  const invalid = invalidTemplate(at.seen, rollout.candidate)
+  if (invalid !== undefined) return rollBack(state, rollout, { kind: 'InvalidTemplate', message: invalid }, at)
   if (!at.seen.records.has(rollout.candidate)) return resolved(state, rollout, at)
   const health = candidateHealth(at.seen, rollout, fullSize(state, at.seen))
   if (health.state === 'Broken') return rollBack(state, rollout, { kind: 'Health', message: health.message }, at)

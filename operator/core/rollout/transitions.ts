@@ -116,6 +116,7 @@ export function endRollback(state: State, rollout: RollingBack, at: Situation): 
     Gate: 'RolledBack',
     Health: 'RolledBack',
     Resolve: 'RolledBack',
+    InvalidTemplate: 'RolledBack',
     DeadlinePassed: 'RolledBack',
   } as const
   const { because } = rollout
