@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ModelDeployment, ModelDeploymentStatus } from './api/resource.ts'
-import type { Announcement } from './core/announcements.ts'
+import { conditionAnnouncements, type Announcement } from './core/announcements.ts'
 import type { Child, ChildrenSettings, Nudge } from './core/children/children.ts'
+import { conditionsAfterInternalError } from './core/conditions.ts'
 import type { Instant } from './core/instant.ts'
 import type { ApplyProblem } from './core/observation.ts'
 import { plan, type Plan } from './core/plan.ts'
@@ -115,9 +116,8 @@ async function reconcileResource(
   memory: Remembered,
   options: ReconcilerOptions,
 ): Promise<Turn> {
-  const { cluster, scraper, settings, now, log } = options
-  const { observation, readings } = await observe(resource, cluster.childrenOf(resource), memory, scraper)
-  const decided = plan(observation, settings, now())
+  const { cluster } = options
+  const { readings, decided } = await decide(resource, memory, options)
   const committed = await commit(cluster, resource, decided).catch((error: unknown) => {
     if (isInvalid(error)) cluster.announce(resource, [statusRefused(error)])
     throw error
@@ -125,8 +125,7 @@ async function reconcileResource(
   if (committed.result !== 'Written') {
     return { memory, requeueAfterMs: committed.result === 'Gone' ? undefined : STALE_RETRY_MS }
   }
-  for (const { type, reason, message } of decided.announcements) log(message, { reason, type, ...identityOf(resource) })
-  cluster.announce(resource, decided.announcements)
+  tell(resource, decided.announcements, options)
   const applyProblems = await cluster.makeChildren(resource, decided.children)
   const problems = [...applyProblems, ...(await cluster.nudge(resource, decided.nudges))]
   const problemsChanged = !isDeepStrictEqual(problems, memory.applyProblems)
@@ -136,7 +135,33 @@ async function reconcileResource(
   }
 }
 
-async function commit(cluster: Cluster, resource: ModelDeployment, decided: Plan): Promise<CommitResult> {
+/** Law: an error of ours changes nothing but what status says of it; the queue tries again, less and less often. */
+async function decide(resource: ModelDeployment, memory: Remembered, options: ReconcilerOptions) {
+  const { cluster, scraper, settings, now } = options
+  try {
+    const { observation, readings } = await observe(resource, cluster.childrenOf(resource), memory, scraper)
+    return { readings, decided: plan(observation, settings, now()) }
+  } catch (error) {
+    const conditions = conditionsAfterInternalError(resource, error, now())
+    const status = { ...resource.status, observedGeneration: resource.metadata.generation, conditions }
+    const committed = await commit(cluster, resource, { status })
+    if (committed.result === 'Written')
+      tell(resource, conditionAnnouncements(resource.status?.conditions, conditions), options)
+    throw error
+  }
+}
+
+/** As Events to the people around the resource, and as a line each to whoever reads the log. */
+function tell(resource: ModelDeployment, announcements: readonly Announcement[], options: ReconcilerOptions): void {
+  for (const { type, reason, message } of announcements) options.log(message, { reason, type, ...identityOf(resource) })
+  options.cluster.announce(resource, announcements)
+}
+
+async function commit(
+  cluster: Cluster,
+  resource: ModelDeployment,
+  decided: Pick<Plan, 'status'>,
+): Promise<CommitResult> {
   if (isDeepStrictEqual(resource.status, decided.status)) return { result: 'Written', resource }
   return cluster.commitStatus(resource, decided.status)
 }

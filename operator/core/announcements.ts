@@ -1,3 +1,4 @@
+import type { Condition } from '../api/resource.ts'
 import type { State } from './state.ts'
 import type { Observation } from './observation.ts'
 import { describeRevision } from './rollout/situation.ts'
@@ -12,7 +13,7 @@ export interface Announcement {
   readonly message: string
 }
 
-/** What changed between two states, as Events: one for every transition, none for anything else. */
+/** What changed between two states of a rollout, as Events: one for every transition, none for anything else. */
 export function announcementsOf(before: State, after: State, seen: Observation): Announcement[] {
   return [
     ...actionEvents(before, after),
@@ -21,6 +22,36 @@ export function announcementsOf(before: State, after: State, seen: Observation):
     ...holdEvents(before, after),
     ...retireEvents(before, after, seen),
   ]
+}
+
+/** Of Ready; the other reasons are phases of a rollout and what stalls it, which are announced as such. */
+const READY_REASONS = ['Pending', 'Serving', 'ScaledToZero', 'Unavailable']
+
+/** What is new in the conditions: a reason that begins or ends, and the same reason for another spec. */
+export function conditionAnnouncements(
+  before: readonly Condition[] | undefined,
+  after: readonly Condition[],
+): Announcement[] {
+  const both = (type: string) =>
+    [before, after].map((conditions) => conditions?.find((each) => each.type === type)) as [Condition?, Condition?]
+  return [...stallEvents(...both('Stalled')), ...readyEvents(...both('Ready'))]
+}
+
+function stallEvents(before?: Condition, after?: Condition): Announcement[] {
+  if (after?.status !== 'True')
+    return before?.status === 'True'
+      ? [normal('NoLongerStalled', 'Resume', `this is over: ${before.reason}: ${before.message}`)]
+      : []
+  const sameReason = before?.status === 'True' && before.reason === after.reason
+  const sameSpec = before?.observedGeneration === after.observedGeneration
+  if (sameReason && (sameSpec || before.message === after.message)) return []
+  return [warning(after.reason, 'Stall', after.message)]
+}
+
+function readyEvents(before?: Condition, after?: Condition): Announcement[] {
+  if (after === undefined || after.reason === before?.reason || !READY_REASONS.includes(after.reason)) return []
+  const say = after.reason === 'Unavailable' ? warning : normal
+  return [say(after.reason, 'Observe', after.message)]
 }
 
 const normal = (reason: string, action: string, message: string): Announcement => ({

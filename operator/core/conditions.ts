@@ -1,5 +1,5 @@
-import type { Condition } from '../api/resource.ts'
-import { formatSecond, parseInstant } from './instant.ts'
+import type { Condition, ModelDeployment } from '../api/resource.ts'
+import { formatSecond, parseInstant, type Instant } from './instant.ts'
 import { readyPods, workloadOf, type Observation } from './observation.ts'
 import type { SpecProblem } from './spec-problems.ts'
 import { candidateOf, type ActiveRollout, type Rejection, type State } from './state.ts'
@@ -34,14 +34,34 @@ const no = (reason: string, message: string): Answer => ({ status: 'False', reas
 export function conditionsOf(outlook: Outlook): Condition[] {
   const stalled = stalledAnswer(outlook)
   const ready = readyAnswer(outlook, stalled)
-  const answers: Record<string, Answer> = {
+  const answers = {
     Ready: ready,
     Reconciling: reconcilingAnswer(outlook, ready, stalled),
     Stalled: stalled,
     Available: availableAnswer(outlook),
     Progressing: progressingAnswer(outlook, stalled),
   }
-  const { metadata, status } = outlook.situation.seen.resource
+  return asConditions(answers, outlook.situation.seen.resource, outlook.situation.now)
+}
+
+/** When nothing can be decided, which is our fault: what was true of stable may still be, and is left as it is. */
+export function conditionsAfterInternalError(resource: ModelDeployment, error: unknown, now: Instant): Condition[] {
+  const said = error instanceof Error ? error.message : String(error)
+  const message = `an error of the operator itself keeps it from deciding anything: ${said.slice(0, 500)}; nothing is changed, please report it`
+  const answers = {
+    Ready: no('InternalError', message),
+    Reconciling: no('Stalled', message),
+    Stalled: yes('InternalError', message),
+  }
+  const others = resource.status?.conditions?.filter(({ type }) => !Object.hasOwn(answers, type)) ?? []
+  return [...asConditions(answers, resource, now), ...others]
+}
+
+function asConditions(
+  answers: Readonly<Record<string, Answer>>,
+  { metadata, status }: ModelDeployment,
+  now: Instant,
+): Condition[] {
   return Object.entries(answers).map(([type, answer]) => {
     const before = status?.conditions?.find((condition) => condition.type === type)
     const since = before?.status === answer.status ? parseInstant(before.lastTransitionTime) : undefined
@@ -49,7 +69,7 @@ export function conditionsOf(outlook: Outlook): Condition[] {
       type,
       ...answer,
       observedGeneration: metadata.generation,
-      lastTransitionTime: formatSecond(since ?? outlook.situation.now),
+      lastTransitionTime: formatSecond(since ?? now),
     }
   })
 }

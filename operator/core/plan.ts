@@ -1,5 +1,5 @@
 import type { ModelDeploymentStatus } from '../api/resource.ts'
-import { announcementsOf, type Announcement } from './announcements.ts'
+import { announcementsOf, conditionAnnouncements, type Announcement } from './announcements.ts'
 import {
   RESOLVE_RETRY_MS,
   childrenOf,
@@ -9,6 +9,7 @@ import {
   type Nudge,
 } from './children/children.ts'
 import { revisionSelector } from './children/object.ts'
+import { templateProblems } from './children/template-problems.ts'
 import { conditionsOf } from './conditions.ts'
 import type { Instant } from './instant.ts'
 import { readyPods, workloadOf, type Observation } from './observation.ts'
@@ -42,15 +43,20 @@ export interface Plan {
 const LOOK_INTERVAL_MS = 2000
 
 export function plan(seen: Observation, settings: ChildrenSettings, now: Instant): Plan {
+  const { spec } = seen.resource
   const before = withKnownStable(decodeState(seen.resource.status), seen)
-  const problems = [...specProblems(seen.resource.spec), ...relayProblems(before, seen)]
+  const problems = [...specProblems(spec), ...templateProblems(spec), ...relayProblems(before, seen)]
   const { state, situation } = decide(before, seen, problems, now)
   const requeueAfterMs = nextLook(state, situation, problems.length === 0)
+  const status = statusOf(state, situation, problems)
   return {
-    status: statusOf(state, situation, problems),
+    status,
     children: childrenOf(state, seen, settings, now),
     nudges: nudgesOf(state, seen, now),
-    announcements: announcementsOf(before, state, seen),
+    announcements: [
+      ...announcementsOf(before, state, seen),
+      ...conditionAnnouncements(seen.resource.status?.conditions, status.conditions ?? []),
+    ],
     ...(requeueAfterMs !== undefined && { requeueAfterMs }),
   }
 }

@@ -113,6 +113,13 @@ describe('a pod with TLS', () => {
     expect(metadata.annotations).toMatchObject({ team: 'fraud', 'penstock.dev/scheme': 'https' })
   })
 
+  test('or rather none, does not say that it has it, whatever the template of its user says', () => {
+    const podTemplate = { metadata: { annotations: { team: 'fraud', 'penstock.dev/scheme': 'https' } } }
+    const { metadata } = rendered({ model, server: { podTemplate } }) as { metadata: { annotations: object } }
+    expect(metadata.annotations).toMatchObject({ team: 'fraud' })
+    expect(metadata.annotations).not.toHaveProperty(['penstock.dev/scheme'])
+  })
+
   test('shows its key to nobody but the server: not to the fetch container, nor to a resolve Job', () => {
     const pod = rendered({ model, server: { tls } }) as unknown as PodLike
     expect(JSON.stringify(pod.spec.initContainers)).not.toContain('tls')

@@ -3,7 +3,7 @@ type Json = unknown
 type JsonObject = Readonly<Record<string, Json>>
 
 /** Lists of a pod template whose items are merged by a key; every other list is replaced as a whole (KEP-555's list map keys). */
-const MERGE_KEYS: Readonly<Record<string, string>> = {
+export const MERGE_KEYS: Readonly<Record<string, string>> = {
   containers: 'name',
   initContainers: 'name',
   ephemeralContainers: 'name',
@@ -14,6 +14,9 @@ const MERGE_KEYS: Readonly<Record<string, string>> = {
   ports: 'containerPort',
   hostAliases: 'ip',
 }
+
+/** Of these, the ones whose items have a name without which nothing can be done. */
+export const LISTS_OF_NAMED: readonly string[] = ['containers', 'initContainers', 'volumes']
 
 /** Merges a user's partial pod template over ours. `null` removes a field, as in a JSON merge patch (RFC 7386). */
 export function mergeTemplate(ours: JsonObject, theirs: JsonObject): JsonObject {
@@ -28,7 +31,7 @@ export function mergeTemplate(ours: JsonObject, theirs: JsonObject): JsonObject 
 
 function mergeValue(key: string, ours: Json, theirs: Json): Json {
   if (isObject(ours) && isObject(theirs)) return mergeTemplate(ours, theirs)
-  const mergeKey = MERGE_KEYS[key]
+  const mergeKey = Object.hasOwn(MERGE_KEYS, key) ? MERGE_KEYS[key] : undefined
   if (mergeKey !== undefined && isObjectList(ours) && isObjectList(theirs)) return mergeByKey(ours, theirs, mergeKey)
   return theirs
 }
@@ -42,7 +45,7 @@ function mergeByKey(ours: readonly JsonObject[], theirs: readonly JsonObject[], 
   return [...known, ...added]
 }
 
-function isObject(value: Json): value is JsonObject {
+export function isObject(value: Json): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

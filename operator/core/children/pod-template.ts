@@ -1,6 +1,6 @@
 import type { ModelDeployment, ServerSpec } from '../../api/resource.ts'
 import type { RevisionName } from '../revision.ts'
-import { mergeTemplate } from './merge-template.ts'
+import { isObject, mergeTemplate } from './merge-template.ts'
 import {
   FETCH_CONTAINER,
   GRPC_PORT,
@@ -67,7 +67,16 @@ export function podTemplate(input: TemplateInput): PodTemplate {
   const merged = mergeTemplate(ours, server.podTemplate ?? {})
   const annotations = server.tls === undefined ? {} : { annotations: { [SCHEME_ANNOTATION]: 'https' } }
   // Law: whatever a user's template says, a pod carries the labels that its Deployment and Services select by, and says what it speaks.
-  return mergeTemplate(merged, { metadata: { labels: { [REVISION_LABEL]: revision, ...labels }, ...annotations } })
+  return mergeTemplate(withoutScheme(merged), {
+    metadata: { labels: { [REVISION_LABEL]: revision, ...labels }, ...annotations },
+  })
+}
+
+function withoutScheme(template: PodTemplate): PodTemplate {
+  const { metadata } = template
+  if (!isObject(metadata) || !isObject(metadata.annotations)) return template
+  const { [SCHEME_ANNOTATION]: _theirs, ...annotations } = metadata.annotations
+  return { ...template, metadata: { ...metadata, annotations } }
 }
 
 export interface ResolveInput {
@@ -104,16 +113,11 @@ export function resolveTemplate({ owner, image, labels, sha256 }: ResolveInput):
 
 /** A Job must end, so a user's sidecars and changes to the server container stay out of it; volumes and placement come along. */
 function withoutServers(template: PodTemplate): PodTemplate {
-  const spec = template.spec
-  if (typeof spec !== 'object' || spec === null) return {}
-  const {
-    containers: _servers,
-    initContainers = [],
-    restartPolicy: _always,
-    ...placement
-  } = spec as Record<string, unknown>
+  const { spec } = template
+  if (!isObject(spec)) return {}
+  const { containers: _servers, initContainers = [], restartPolicy: _always, ...placement } = spec
   const fetchers = Array.isArray(initContainers)
-    ? initContainers.filter((each: { name?: unknown }) => each.name === FETCH_CONTAINER)
+    ? initContainers.filter((each: unknown) => isObject(each) && each.name === FETCH_CONTAINER)
     : []
   return { spec: { ...placement, ...(fetchers.length > 0 && { containers: fetchers }) } }
 }
