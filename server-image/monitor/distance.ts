@@ -26,7 +26,7 @@ export type CategoryCounts = ReadonlyMap<string, number>
 /** Up to so many distinct reference values are compared value by value, as categories are (Evidently's rule). */
 export const MAX_VALUES_AS_CATEGORIES = 20
 
-/** @param weights of each value; 1 for all when left out */
+/** @param values finite ones; @param weights of each value; 1 for all when left out */
 export function weightedValues(values: readonly number[], weights?: readonly number[]): WeightedValues {
   const order = Float64Array.from(values.keys()).sort((left, right) => (values[left] ?? 0) - (values[right] ?? 0))
   const sorted = Float64Array.from(order, (index) => values[index] ?? 0)
@@ -44,7 +44,9 @@ export function sturgesBins(reference: WeightedValues, current: WeightedValues, 
   const count = Math.max(1, Math.ceil(Math.log2(Math.max(1, observations)) + 1))
   const [from, to] = low === high ? [low - 0.5, high + 0.5] : [low, high]
   const step = (to - from) / count
-  const edges = Array.from({ length: count + 1 }, (_, index) => (index === count ? to : from + index * step))
+  const edge = (index: number) =>
+    step === Infinity ? from * (1 - index / count) + to * (index / count) : from + index * step
+  const edges = Array.from({ length: count + 1 }, (_, index) => (index === count ? to : edge(index)))
   return { edges, reference: sharesOf(reference, edges), current: sharesOf(current, edges) }
 }
 
@@ -106,11 +108,11 @@ export function jensenShannonDistance({ reference, current }: Shares): number {
   return Math.sqrt(Math.max(0, divergence / 2))
 }
 
-/** The area between two distribution functions, in the unit of the values. */
+/** The area between two distribution functions, in the unit of the values; the largest number when it is larger. */
 export function wassersteinDistance(reference: WeightedValues, current: WeightedValues): number {
   let distance = 0
   walkBoth(reference, current, (left, right, width) => (distance += Math.abs(left - right) * width))
-  return distance
+  return Math.min(distance, Number.MAX_VALUE)
 }
 
 /** The largest difference of two distribution functions. */
@@ -120,7 +122,10 @@ export function kolmogorovSmirnovStatistic(reference: WeightedValues, current: W
   return largest
 }
 
-/** Calls with both distribution functions after each distinct value, and the distance to the next (0 after the last). */
+/**
+ * Calls with both distribution functions after each distinct value, and the distance to the next (0 after the last). Law: every step
+ * takes a value from one side at least, whatever the values are.
+ */
 function walkBoth(
   left: WeightedValues,
   right: WeightedValues,
@@ -129,11 +134,17 @@ function walkBoth(
   let [atLeft, atRight, weightLeft, weightRight] = [0, 0, 0, 0]
   while (atLeft < left.values.length || atRight < right.values.length) {
     const value = Math.min(left.values[atLeft] ?? Infinity, right.values[atRight] ?? Infinity)
-    for (; left.values[atLeft] === value; atLeft += 1) weightLeft += left.weights[atLeft] ?? 0
-    for (; right.values[atRight] === value; atRight += 1) weightRight += right.weights[atRight] ?? 0
+    for (; isUpTo(value, left.values, atLeft); atLeft += 1) weightLeft += left.weights[atLeft] ?? 0
+    for (; isUpTo(value, right.values, atRight); atRight += 1) weightRight += right.weights[atRight] ?? 0
     const next = Math.min(left.values[atLeft] ?? Infinity, right.values[atRight] ?? Infinity)
-    step(weightLeft / left.total, weightRight / right.total, next === Infinity ? 0 : next - value)
+    const width = next === Infinity ? 0 : Math.min(next - value, Number.MAX_VALUE)
+    step(weightLeft / left.total, weightRight / right.total, width)
   }
+}
+
+/** True for what cannot be compared as well: nothing may be waited for that never comes. */
+function isUpTo(value: number, values: Float64Array, at: number): boolean {
+  return at < values.length && !((values[at] ?? 0) > value)
 }
 
 function sum(values: Iterable<number>): number {

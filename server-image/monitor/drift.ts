@@ -44,9 +44,12 @@ export interface FeatureDrift {
   readonly kind: FeatureProfile['kind']
   /** The measure that `score` is. */
   readonly method: Measure
-  /** Grows with the distance from the reference, from 0. */
-  readonly score: number
+  /** Grows with the distance from the reference, from 0; undefined when every value is missing. */
+  readonly score: number | undefined
+  /** A feature of which every value is missing is not as its reference. */
   readonly drifted: boolean
+  /** Share of the values that are missing, which nothing else here is computed from: NaN and infinities. */
+  readonly missing: number
   readonly measures: Measures
   readonly histogram: Histogram
 }
@@ -62,20 +65,45 @@ export interface WeightedCells {
   readonly weights: readonly number[]
 }
 
-export function featureDrift(profile: FeatureProfile, current: WeightedCells, rule: DriftRule): FeatureDrift {
-  const { measures, histogram } =
-    profile.kind === 'numeric' ? numericDrift(profile, current) : categoricalDrift(profile, current)
+export function featureDrift(profile: FeatureProfile, window: WeightedCells, rule: DriftRule): FeatureDrift {
+  const { missing, ...current } = presentCells(profile.kind === 'numeric' ? asNumbers(window) : window)
+  const { measures, histogram } = compared(profile, current)
   const method = methodFor(profile, rule)
-  const score = measures[method] ?? 0
+  const score = measures[method]
   return {
     name: profile.name,
     kind: profile.kind,
     method,
     score,
-    drifted: score >= rule.threshold,
+    drifted: score === undefined || score >= rule.threshold,
+    missing,
     measures,
     histogram,
   }
+}
+
+/**
+ * Tensors may hold NaN for what a client does not know, and infinities; a sample's file has neither. Both are missing values, as
+ * they are to Evidently.
+ */
+export function presentCells({ cells, weights }: WeightedCells): WeightedCells & { readonly missing: number } {
+  const isMissing = (cell: FeatureValue | undefined) => typeof cell === 'number' && !Number.isFinite(cell)
+  if (!cells.some(isMissing)) return { cells, weights, missing: 0 }
+  const gone = weights.filter((_, index) => isMissing(cells[index]))
+  return {
+    cells: cells.filter((cell) => !isMissing(cell)),
+    weights: weights.filter((_, index) => !isMissing(cells[index])),
+    missing: total(gone) / total(weights),
+  }
+}
+
+function asNumbers({ cells, weights }: WeightedCells): WeightedCells {
+  return { cells: cells.map(Number), weights }
+}
+
+function compared(profile: FeatureProfile, current: WeightedCells): Compared {
+  if (current.cells.length === 0) return INCOMPARABLE
+  return profile.kind === 'numeric' ? numericDrift(profile, current) : categoricalDrift(profile, current)
 }
 
 function methodFor({ kind }: FeatureProfile, { method }: DriftRule): Measure {
@@ -88,6 +116,8 @@ interface Compared {
   readonly measures: Measures
   readonly histogram: Histogram
 }
+
+const INCOMPARABLE: Compared = { measures: {}, histogram: { labels: [], reference: [], current: [] } }
 
 /** Below this a reference is as good as constant, and the distance is given in units of this instead (Evidently's rule). */
 const LEAST_NORM = 0.001
@@ -103,7 +133,10 @@ function numericDrift(profile: NumericProfile, { cells, weights }: WeightedCells
   const measures = {
     psi: populationStabilityIndex(histogram),
     jensenshannon: jensenShannonDistance(histogram),
-    wasserstein: wassersteinDistance(reference, current) / Math.max(profile.std, LEAST_NORM),
+    wasserstein: Math.min(
+      wassersteinDistance(reference, current) / Math.max(profile.std, LEAST_NORM),
+      Number.MAX_VALUE,
+    ),
     ks,
     ks_p_value: kolmogorovSmirnovPValue(ks, profile.count, size),
   }
@@ -126,7 +159,7 @@ const MAX_NEW_CATEGORIES = 100
 function categoricalDrift(profile: CategoricalProfile, current: WeightedCells): Compared {
   const reference = referenceCounts(profile)
   const counts = countCategories(reference, current)
-  const scale = effectiveSize(current.weights) / [...counts.values()].reduce((sum, count) => sum + count, 0)
+  const scale = effectiveSize(current.weights) / total([...counts.values()])
   const shares = categoryShares(reference, counts)
   const measures = {
     psi: populationStabilityIndex(shares),
@@ -159,12 +192,11 @@ function countCategories(reference: CategoryCounts, { cells, weights }: Weighted
 function effectiveSize(weights: readonly number[]): number {
   const first = weights[0]
   if (weights.every((weight) => weight === first)) return weights.length
-  let [total, squares] = [0, 0]
-  for (const weight of weights) {
-    total += weight
-    squares += weight * weight
-  }
-  return (total * total) / squares
+  return total(weights) ** 2 / total(weights.map((weight) => weight * weight))
+}
+
+function total(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0)
 }
 
 function brief(value: number): string {

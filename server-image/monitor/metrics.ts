@@ -23,7 +23,7 @@ export function registerMonitorMetrics(registry: Registry, monitor: Monitor): vo
 }
 
 function registerFeatureGauges(registry: Registry, monitor: Monitor): void {
-  const perFeature = (name: string, help: string, value: (feature: FeatureDrift) => number) =>
+  const perFeature = (name: string, help: string, value: (feature: FeatureDrift) => number | undefined) =>
     new Gauge({
       name,
       help,
@@ -32,7 +32,10 @@ function registerFeatureGauges(registry: Registry, monitor: Monitor): void {
       async collect() {
         const { features } = await monitor.drift()
         this.reset()
-        for (const feature of features) this.set({ feature: feature.name }, value(feature))
+        for (const feature of features) {
+          const shown = value(feature)
+          if (shown !== undefined) this.set({ feature: feature.name }, shown)
+        }
       },
     })
   perFeature(
@@ -44,6 +47,11 @@ function registerFeatureGauges(registry: Registry, monitor: Monitor): void {
     'penstock_feature_drifted',
     'Whether a feature has drifted: its score is at the threshold or above.',
     (it) => Number(it.drifted),
+  )
+  perFeature(
+    'penstock_feature_missing_share',
+    'Share of the values of a feature of recent requests that are missing: NaN or infinite.',
+    ({ missing }) => missing,
   )
   new Gauge({
     name: 'penstock_feature_drift',

@@ -36,6 +36,21 @@ async function driftOf(server: TestServer): Promise<DriftJson> {
   return (await get(`${server.url}/penstock/drift`)).json as DriftJson
 }
 
+/** Rows with these amounts, as bytes: the only way to send NaN. */
+function inferBinary({ url }: TestServer, amounts: readonly number[]): Promise<Response> {
+  const shape = [amounts.length, 1]
+  const bytes = Buffer.from(Float32Array.from(amounts).buffer)
+  const inputs = [
+    { name: 'age', datatype: 'FP32', shape, data: amounts.map(() => 30) },
+    { name: 'amount', datatype: 'FP32', shape, parameters: { binary_data_size: bytes.length } },
+    { name: 'visits', datatype: 'INT64', shape, data: amounts.map(() => 1) },
+    { name: 'city', datatype: 'BYTES', shape, data: amounts.map((_, row) => cities[row % 100]) },
+  ]
+  const head = Buffer.from(JSON.stringify({ inputs, parameters: { binary_data_output: true } }))
+  const headers = { 'inference-header-content-length': String(head.length) }
+  return fetch(`${url}/v2/models/m/infer`, { method: 'POST', headers, body: Buffer.concat([head, bytes]) })
+}
+
 describe('a monitored server', () => {
   let server: TestServer
   beforeEach(async () => (server = await startTestServer('columns', { monitoring })))
@@ -104,6 +119,29 @@ describe('a monitored server', () => {
     const id = reply.headers.get('x-request-id')
     const labels = rows.map(() => 1)
     expect((await post(`${server.url}/feedback`, { id, labels })).json).toEqual({ id, counted: 20 })
+  })
+
+  test('leaves out what is missing in tensors, and tells its share', async () => {
+    const amounts = Array.from({ length: 40 }, (_, row) => [NaN, Infinity, ((row * 97) % 100) / 100, 0.5][row % 4] ?? 0)
+    const reply = await inferBinary(server, amounts)
+    expect(reply.status).toBe(200)
+    const { features } = await driftOf(server)
+    expect(features[0]).toMatchObject({ name: 'amount', missing: 0.5, method: 'wasserstein' })
+    expect(features[1]).toMatchObject({ name: 'city', missing: 0 })
+    const metrics = await (await fetch(`${server.url}/metrics`)).text()
+    expect(metrics).toMatch(/^penstock_feature_missing_share\{feature="amount"\} 0\.5$/m)
+    expect(metrics).toMatch(/^ml_feature_drift_score\{feature="amount"\} [\d.]+$/m)
+    expect((await fetch(`${server.url}/report`)).status).toBe(200)
+  })
+
+  test('a feature of which every value is missing has drifted, without a score', async () => {
+    await inferBinary(server, Array<number>(20).fill(NaN))
+    expect((await driftOf(server)).features[0]).toEqual({
+      ...{ name: 'amount', kind: 'numeric', method: 'wasserstein', drifted: true, missing: 1, measures: {} },
+    })
+    const metrics = await (await fetch(`${server.url}/metrics`)).text()
+    expect(metrics).not.toMatch(/^ml_feature_drift_score\{feature="amount"\}/m)
+    expect(await (await fetch(`${server.url}/report`)).text()).toContain('every value is missing')
   })
 
   test('does not count rows that it refused', async () => {

@@ -66,12 +66,21 @@ export function monitorPages(options: MonitorPagesOptions): PageRoute[] {
 function driftJson(monitor: Monitor): RequestHandler {
   return async (request: Request, response: Response) => {
     const { features, prediction, ...rest } = await monitor.drift()
-    const withoutHistogram = ({ name, kind, method, score, drifted, measures }: (typeof features)[number]) => ({
+    const withoutHistogram = ({
       name,
       kind,
       method,
       score,
       drifted,
+      missing,
+      measures,
+    }: (typeof features)[number]) => ({
+      name,
+      kind,
+      method,
+      score,
+      drifted,
+      missing,
       measures,
     })
     const value = {

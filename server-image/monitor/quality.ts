@@ -14,7 +14,7 @@ export type Task = 'classification' | 'regression'
 
 /** What cannot be told (no answers, or no probabilities) is left out. Definitions as scikit-learn's. */
 export interface Quality {
-  /** Labelled answers in the window. */
+  /** Labelled answers in the window; those of a regression that are no finite number are left out of its errors. */
   readonly count: number
   readonly accuracy?: number
   /** Unweighted mean over the classes, 0 for one that was never right. */
@@ -53,14 +53,17 @@ export class QualityWindow {
 }
 
 function errorsOf(answers: readonly LabelledAnswer[]): Quality {
-  let [absolute, squared] = [0, 0]
+  let [absolute, squared, finite] = [0, 0, 0]
   for (const { truth, prediction } of answers) {
     const error = Number(truth) - Number(prediction)
+    if (!Number.isFinite(error)) continue
+    finite += 1
     absolute += Math.abs(error)
     squared += error * error
   }
   const count = answers.length
-  return { count, meanAbsoluteError: absolute / count, rootMeanSquaredError: Math.sqrt(squared / count) }
+  if (finite === 0) return { count }
+  return { count, meanAbsoluteError: absolute / finite, rootMeanSquaredError: Math.sqrt(squared / finite) }
 }
 
 interface ClassCounts {

@@ -1,6 +1,6 @@
 /** The report for people: one HTML document with inline SVG, which loads nothing and runs nothing. */
 import { MAX_VALUES_AS_CATEGORIES, sturgesBins, weightedValues } from './distance.ts'
-import type { FeatureDrift, WeightedCells } from './drift.ts'
+import { presentCells, type FeatureDrift, type WeightedCells } from './drift.ts'
 import type { DriftReport } from './monitor.ts'
 import { escaped } from './escaped.ts'
 import { histogramSvg } from './plot.ts'
@@ -85,28 +85,37 @@ function note({ features, seen }: DriftReport, profile: Profile | undefined, { m
 
 function features({ drift, settings }: Monitored): string {
   if (drift.features.length === 0) return ''
-  const byScore = [...drift.features].sort((left, right) => right.score - left.score)
+  const byScore = [...drift.features].sort((left, right) => rank(right) - rank(left))
   const { threshold } = settings.rule
   return `<h2>Features</h2><p class="dim">A feature has drifted when its score is ${threshold} or more.<span class="key ref"></span>reference<span class="key cur"></span>recent requests</p>
-<div class="table"><table><thead><tr><th>feature</th><th>score</th><th>PSI</th><th>Jensen-Shannon</th><th>Wasserstein, normed</th><th>p-value</th></tr></thead><tbody>${byScore.map(tableRow).join('')}</tbody></table></div>
+<div class="table"><table><thead><tr><th>feature</th><th>score</th><th>PSI</th><th>Jensen-Shannon</th><th>Wasserstein, normed</th><th>p-value</th><th>missing</th></tr></thead><tbody>${byScore.map(tableRow).join('')}</tbody></table></div>
 <h2>Distributions</h2><div class="grid">${byScore.map(card).join('')}</div>`
 }
 
-function tableRow({ name, score, drifted, measures }: FeatureDrift): string {
+/** What cannot be scored stands first. */
+function rank({ score = Number.MAX_VALUE }: FeatureDrift): number {
+  return score
+}
+
+function tableRow({ name, score, drifted, missing, measures }: FeatureDrift): string {
   const { psi, jensenshannon, wasserstein, ks_p_value: ks, chisquare_p_value: chiSquare } = measures
   const cells = [psi, jensenshannon, wasserstein].map((value) => (value === undefined ? '' : figure(value)))
   const test = ks === undefined ? 'χ²' : 'KS'
-  const pValue = `${test} ${figure(ks ?? chiSquare ?? 1)}`
-  const shown = `<td class="${drifted ? 'bad' : 'good'}">${figure(score)}</td>`
-  return `<tr><td>${escaped(name)}</td>${shown}${[...cells, pValue].map((cell) => `<td>${cell}</td>`).join('')}</tr>`
+  const p = ks ?? chiSquare
+  const pValue = p === undefined ? '' : `${test} ${figure(p)}`
+  const shown = `<td class="${drifted ? 'bad' : 'good'}">${score === undefined ? '–' : figure(score)}</td>`
+  const others = [...cells, pValue, `${figure(missing * 100)}%`]
+  return `<tr><td>${escaped(name)}</td>${shown}${others.map((cell) => `<td>${cell}</td>`).join('')}</tr>`
 }
 
 function card({ name, method, score, drifted, histogram }: FeatureDrift): string {
   const verdict = `<span class="${drifted ? 'bad' : 'good'}">${drifted ? 'drifted' : 'steady'}</span>`
-  return `<section class="card"><header><h3>${escaped(name)}</h3>${verdict}</header><p class="dim">${method} ${figure(score)}</p>${histogramSvg(histogram, name)}</section>`
+  const measured = score === undefined ? 'every value is missing' : `${method} ${figure(score)}`
+  return `<section class="card"><header><h3>${escaped(name)}</h3>${verdict}</header><p class="dim">${measured}</p>${histogramSvg(histogram, name)}</section>`
 }
 
-function predictions({ drift, predictions: { cells, weights }, task }: Monitored): string {
+function predictions({ drift, predictions: recent, task }: Monitored): string {
+  const { cells, weights } = presentCells(recent)
   if (cells.length === 0) return ''
   if (drift.prediction !== undefined) {
     return `<h2>Predictions</h2><div class="grid">${card({ ...drift.prediction, name: 'prediction' })}</div>`
