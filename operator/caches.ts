@@ -17,6 +17,7 @@ import {
   SERVICE,
   resource,
 } from './kube/resources.ts'
+import { mountOf } from './pod-state.ts'
 import type { Key } from './reconcile.ts'
 
 export const MODEL_DEPLOYMENT = resource<ModelDeployment>(`${GROUP}/${VERSION}`, KIND, 'modeldeployments')
@@ -136,8 +137,13 @@ function withoutManagedFields<T extends KubeObject>(object: T): T {
   return { ...object, metadata }
 }
 
-/** A pod's spec is in its ControllerRevision already; here only who it is and how it does counts. */
+/** A pod's spec is in its ControllerRevision already; here only who it is, how it does and what it may wait for counts. */
 function prunePod(pod: V1Pod): V1Pod {
-  const { metadata, status } = withoutManagedFields(pod)
-  return { ...(metadata !== undefined && { metadata }), ...(status !== undefined && { status }) }
+  const { metadata, status, spec } = withoutManagedFields(pod)
+  const volumes = (spec?.volumes ?? []).filter((volume) => mountOf(volume) !== undefined)
+  return {
+    ...(metadata !== undefined && { metadata }),
+    ...(status !== undefined && { status }),
+    ...(volumes.length > 0 && { spec: { containers: [], volumes } }),
+  }
 }

@@ -20,7 +20,7 @@ import { decodeState } from './core/status-codec.ts'
 import { controllerOf } from './kube/ownership.ts'
 import type { KubeObject } from './kube/resource.ts'
 import type { Scraper } from './evidence/scraper.ts'
-import { instantOf, isTerminating, podProblem, podSeen, resolveResultOf } from './pod-state.ts'
+import { PATIENCE_MS, instantOf, isTerminating, podProblem, podSeen, resolveResultOf, shortened } from './pod-state.ts'
 
 /** What the caches hold under the labels of one ModelDeployment, whoever made it. */
 export interface CachedChildren {
@@ -56,7 +56,7 @@ export async function observe(
   resource: ModelDeployment,
   labelled: CachedChildren,
   memory: Memory,
-  scraper: Scraper,
+  { scraper, now }: { readonly scraper: Scraper; readonly now: () => Instant },
 ): Promise<Look> {
   const state = decodeState(resource.status)
   const children = ownedBy(resource, labelled)
@@ -64,7 +64,7 @@ export async function observe(
   const evidence = await scraper.read(wantsEvidence(state) ? pods.flatMap(targetOf) : [])
   const seen = pods.map((pod) => ({
     revision: pod.metadata?.labels?.[REVISION_LABEL],
-    pod: withEvidence(podSeen(pod), evidence),
+    pod: withEvidence(podSeen(pod, now()), evidence),
   }))
   const workloads = workloadsOf(children, seen)
   const { traffic, readings } = trafficOf(state, workloads, memory.readings)
@@ -72,7 +72,7 @@ export async function observe(
     resource,
     records: recordsOf(children.controllerRevisions),
     workloads,
-    resolves: resolvesOf(children),
+    resolves: resolvesOf(children, now()),
     reached: reachedBy(resource.metadata.name, children.endpointSlices),
     ...selectedBy(children.services.find((service) => service.metadata?.name === resource.metadata.name)),
     applyProblems: memory.applyProblems,
@@ -152,10 +152,12 @@ function workloadsOf(
   return new Map(
     revisions.map((revision) => {
       const desiredReplicas = deployments.has(revision) ? (deployments.get(revision)?.spec?.replicas ?? 1) : undefined
+      const problem = replicaProblem(deployments.get(revision))
       const clusterIP = services.get(revision)?.spec?.clusterIP
       const workload: Workload = {
         pods: pods.filter((each) => each.revision === revision).map((each) => each.pod),
         ...(desiredReplicas !== undefined && { desiredReplicas }),
+        ...(problem !== undefined && { problem }),
         ...(clusterIP !== undefined && clusterIP !== 'None' && clusterIP !== '' && { clusterIP }),
       }
       return [revision, workload]
@@ -163,7 +165,15 @@ function workloadsOf(
   )
 }
 
-function resolvesOf(children: CachedChildren): ReadonlyMap<RevisionName, ResolveSeen> {
+/** Pods that are not even created have nothing to say for themselves. */
+function replicaProblem(deployment: V1Deployment | undefined): string | undefined {
+  const failure = deployment?.status?.conditions?.find(
+    ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
+  )
+  return failure && shortened(`${failure.reason ?? 'FailedCreate'}: ${failure.message ?? ''}`)
+}
+
+function resolvesOf(children: CachedChildren, now: Instant): ReadonlyMap<RevisionName, ResolveSeen> {
   return new Map(
     children.jobs.flatMap((job) => {
       const revision = job.metadata?.labels?.[RESOLVE_LABEL]
@@ -171,13 +181,13 @@ function resolvesOf(children: CachedChildren): ReadonlyMap<RevisionName, Resolve
       const pods = children.pods.filter((pod) =>
         pod.metadata?.ownerReferences?.some((owner) => owner.uid === job.metadata?.uid),
       )
-      return [[revision, resolveSeen(job, pods)] as const]
+      return [[revision, resolveSeen(job, pods, now)] as const]
     }),
   )
 }
 
 /** The pod's own words count, as soon as its container ended; a Job that failed without a pod to ask was interrupted. */
-function resolveSeen(job: V1Job, pods: readonly V1Pod[]): ResolveSeen {
+function resolveSeen(job: V1Job, pods: readonly V1Pod[], now: Instant): ResolveSeen {
   for (const pod of pods) {
     const result = resolveResultOf(pod)
     if (result !== undefined) return { state: 'Finished', result, finishedAt: finishedAt(pod) }
@@ -191,8 +201,19 @@ function resolveSeen(job: V1Job, pods: readonly V1Pod[]): ResolveSeen {
       finishedAt: instantOf(failed.lastTransitionTime) ?? 0,
     }
   }
-  const problem = pods.map(podProblem).find((each) => each !== undefined)
+  const problem = pods.length === 0 ? podlessProblem(job, now) : firstOf(pods.map((pod) => podProblem(pod, now)))
   return { state: 'Running', ...(problem !== undefined && { problem }) }
+}
+
+/** A Job says only in Events why its pod is refused, and these are not read. */
+function podlessProblem({ metadata }: V1Job, now: Instant): string | undefined {
+  const createdAt = instantOf(metadata?.creationTimestamp)
+  if (createdAt === undefined || now - createdAt < PATIENCE_MS) return undefined
+  return `Job ${metadata?.name ?? ''} has no pod yet: a quota, a policy or a missing service account may forbid it; its Events say what does`
+}
+
+function firstOf(problems: readonly (string | undefined)[]): string | undefined {
+  return problems.find((each) => each !== undefined)
 }
 
 function finishedAt(pod: V1Pod): Instant {

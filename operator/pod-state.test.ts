@@ -6,6 +6,7 @@ const pod = (status: object, metadata: object = {}): V1Pod => ({
   metadata: { name: 'p', uid: 'u', ...metadata },
   status,
 })
+const NOW = Date.parse('2026-01-01T00:01:00Z')
 const container = (state: object, rest: object = {}) => ({ name: 'server', restartCount: 0, state, ...rest })
 
 describe('a pod that', () => {
@@ -48,12 +49,65 @@ describe('a pod that', () => {
       'Unschedulable: 0/3 nodes',
     ],
   ])('%s', (_name, status, problem) => {
-    expect(podProblem(pod(status))).toBe(problem)
+    expect(podProblem(pod(status), NOW)).toBe(problem)
+  })
+
+  const crashed = (message: string) => ({ containerStatuses: [container({ terminated: { exitCode: 1, message } })] })
+  const pinoLine = '{"level":60,"time":"2026-01-01T00:00:00Z","revision":"m-1","msg":"no \\"tls.key\\" in it"}'
+  test.each<[string, string, string]>([
+    ['its last line', 'starting\nno such file\n', 'no such file'],
+    ['what the log says in its last line', `{"level":30,"msg":"starting"}\n${pinoLine}\n`, 'no "tls.key" in it'],
+    ['what is left of a line that was cut off at its beginning', pinoLine.slice(30), 'no "tls.key" in it'],
+    [
+      'the error above a stack',
+      'x.js:1\n    ^\n\nError: boom\n    at f (x.js:1) {\n  code: 1\n}\n\nNode.js v26.0.0\n',
+      'Error: boom',
+    ],
+    ['the error below a stack', 'Traceback:\n  File "x.py"\nValueError: boom', 'ValueError: boom'],
+    ['anything at all', '   at f\n', 'at f'],
+  ])('crashes tells %s', (_what, message, told) => {
+    expect(podProblem(pod(crashed(message)), NOW)).toBe(`container server: Error (exit code 1): ${told}`)
+  })
+
+  describe('does not begin', () => {
+    const volumes = [
+      { name: 'tls', secret: { secretName: 'fraud-tls' } },
+      { name: 'models', emptyDir: {} },
+      { name: 'traffic', configMap: { name: 'm-traffic', optional: true } },
+      { name: 'claim', persistentVolumeClaim: { claimName: 'models' } },
+    ]
+    const since = (seconds: number, ready: string, rest: object = {}): V1Pod => ({
+      ...pod({
+        conditions: [
+          { type: 'PodScheduled', status: 'True', lastTransitionTime: new Date(NOW - seconds * 1000).toISOString() },
+          { type: 'PodReadyToStartContainers', status: ready },
+        ],
+        initContainerStatuses: [container({ waiting: { reason: 'PodInitializing' } })],
+        containerStatuses: [container({ waiting: { reason: 'PodInitializing' } })],
+        ...rest,
+      }),
+      spec: { containers: [], volumes },
+    })
+
+    test('names what it mounts after twenty seconds', () => {
+      expect(podProblem(since(20, 'False'), NOW)).toBe(
+        'no container has begun; it mounts Secret fraud-tls, PersistentVolumeClaim models, which may be missing (see the Events of pod p)',
+      )
+    })
+
+    test.each<[string, V1Pod]>([
+      ['has no problem yet', since(19, 'False')],
+      ['as its image is on the way has no problem', since(60, 'True')],
+      ['again has no problem', since(60, 'False', { containerStatuses: [container({ running: {} })] })],
+    ])('%s', (_what, waiting) => {
+      expect(podProblem(waiting, NOW)).toBeUndefined()
+    })
   })
 
   test('has much to say is cut to one line of 300 characters', () => {
     const problem = podProblem(
       pod({ containerStatuses: [container({ waiting: { reason: 'X', message: 'a\nb '.repeat(500) } })] }),
+      NOW,
     )
     expect(problem).toHaveLength(300)
     expect(problem).not.toContain('\n')
@@ -70,6 +124,7 @@ describe('a pod that', () => {
           ),
         ],
       }),
+      NOW,
     )
     expect(seen).toMatchObject({
       ready: true,

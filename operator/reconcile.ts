@@ -139,7 +139,7 @@ async function reconcileResource(
 async function decide(resource: ModelDeployment, memory: Remembered, options: ReconcilerOptions) {
   const { cluster, scraper, settings, now } = options
   try {
-    const { observation, readings } = await observe(resource, cluster.childrenOf(resource), memory, scraper)
+    const { observation, readings } = await observe(resource, cluster.childrenOf(resource), memory, { scraper, now })
     return { readings, decided: plan(observation, settings, now()) }
   } catch (error) {
     const conditions = conditionsAfterInternalError(resource, error, now())

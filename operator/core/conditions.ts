@@ -215,6 +215,7 @@ function podProblem(state: State, seen: Observation): string {
   const workload = workloadOf(seen, state.stable)
   const pod = workload.pods.find((each) => each.problem !== undefined)
   if (pod !== undefined) return `; pod ${pod.name}: ${pod.problem ?? ''}`
+  if (workload.problem !== undefined) return `; ${workload.problem}`
   const isOnItsWay = readyPods(workload).length > 0
   return isOnItsWay ? `; the pods are ready, Service ${seen.resource.metadata.name} does not reach them yet` : ''
 }

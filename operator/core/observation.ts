@@ -42,6 +42,8 @@ export interface Workload {
   readonly pods: readonly PodSeen[]
   /** ClusterIP of its own Service, once it has one. */
   readonly clusterIP?: string
+  /** Why it cannot have its pods, as its Deployment says: `FailedCreate: ... exceeded quota ...`. */
+  readonly problem?: string
 }
 
 export interface PodSeen {

@@ -171,8 +171,14 @@ function nextLook(state: State, situation: Situation, mayStart: boolean): number
     const endsAt = holdEndsAt(rollout)
     if (endsAt !== undefined && endsAt > now) waits.push(endsAt - now)
   }
-  if (situation.seen.applyProblems.length > 0) waits.push(RESOLVE_RETRY_MS)
+  if (situation.seen.applyProblems.length > 0 || waitsForPods(state, situation)) waits.push(RESOLVE_RETRY_MS)
   return waits.length === 0 ? undefined : Math.min(...waits)
+}
+
+/** What keeps pods waiting is told in no object that is watched. */
+function waitsForPods({ stable }: State, { seen }: Situation): boolean {
+  const { desiredReplicas, pods } = workloadOf(seen, stable)
+  return desiredReplicas !== 0 && pods.length > 0 && pods.every((pod) => !pod.ready)
 }
 
 function candidateWanted(state: State, { desired }: Situation): boolean {

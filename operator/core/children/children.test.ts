@@ -49,6 +49,16 @@ describe('a pod', () => {
     expect(spec.initContainers[0]?.args).toContain('--uri=https://x/$$(HOME).onnx')
   })
 
+  test('leaves its last words, and is told by the kubelet if the Secret of its credentials is missing', () => {
+    const { spec } = rendered({ model: { ...model, credentialsSecretRef: { name: 's3-read' } } }) as unknown as PodLike
+    for (const container of [...spec.containers, ...spec.initContainers])
+      expect(container).toMatchObject({ terminationMessagePolicy: 'FallbackToLogsOnError' })
+    expect(spec.initContainers[0]).toMatchObject({ envFrom: [{ secretRef: { name: 's3-read' } }] })
+    expect(spec).toMatchObject({
+      volumes: expect.arrayContaining([{ name: 'credentials', secret: { secretName: 's3-read', optional: true } }]),
+    })
+  })
+
   test('has longer to end than it drains', () => {
     const { spec } = rendered({ model, server: { drainSeconds: 100 } }) as unknown as PodLike
     expect(spec.terminationGracePeriodSeconds).toBeGreaterThan(100)

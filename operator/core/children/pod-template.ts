@@ -143,6 +143,9 @@ const CONTAINER_HARDENING = {
   },
 }
 
+/** Where a container leaves no message of its own, the end of its log says why it failed. */
+const LAST_WORDS = { terminationMessagePolicy: 'FallbackToLogsOnError' }
+
 const SCRATCH_VOLUMES = [
   { name: 'models', emptyDir: {} },
   { name: 'tmp', emptyDir: {} },
@@ -160,7 +163,8 @@ interface Access {
 
 /**
  * A Secret's keys become environment variables, and files, for tools whose variables name a file. A `pvc:` URI names a claim, which is
- * mounted to be read. The operator sees neither.
+ * mounted to be read. The operator sees neither. The volume alone may be without its Secret: the variables are not, and for these the
+ * kubelet says in the pod's status that it is missing, where for a volume it would wait without a word.
  */
 function accessOf({ spec: { model } }: ModelDeployment): Access {
   const secret = model.credentialsSecretRef?.name
@@ -168,7 +172,7 @@ function accessOf({ spec: { model } }: ModelDeployment): Access {
   const mounted = [
     ...(secret === undefined
       ? []
-      : [{ name: 'credentials', path: CREDENTIALS_DIR, source: { secret: { secretName: secret } } }]),
+      : [{ name: 'credentials', path: CREDENTIALS_DIR, source: { secret: { secretName: secret, optional: true } } }]),
     ...(claimName === undefined
       ? []
       : [{ name: 'claim', path: CLAIM_DIR, source: { persistentVolumeClaim: { claimName, readOnly: true } } }]),
@@ -193,6 +197,7 @@ function fetchContainer({ owner, image, args }: FetchInput) {
     name: FETCH_CONTAINER,
     image,
     args: ['fetch', ...args, `--out=${MODEL_FILE}`].map(literal),
+    ...LAST_WORDS,
     env: [{ name: 'TMPDIR', value: TMP_DIR }, ...env],
     ...(envFrom.length > 0 && { envFrom }),
     resources: owner.spec.server?.resources ?? DEFAULT_RESOURCES,
@@ -237,6 +242,7 @@ function serverContainer({ owner, revision, image }: TemplateInput, server: Serv
       { name: 'http', containerPort: SERVER_PORT, protocol: 'TCP' },
       { name: 'grpc', containerPort: GRPC_PORT, protocol: 'TCP' },
     ],
+    ...LAST_WORDS,
     env: [{ name: 'TMPDIR', value: TMP_DIR }],
     resources: server.resources ?? DEFAULT_RESOURCES,
     ...CONTAINER_HARDENING,

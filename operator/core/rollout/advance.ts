@@ -99,7 +99,9 @@ function lastObstacle(rollout: ActiveRollout, at: Situation): string {
   }
   const resolve = at.seen.resolves.get(rollout.candidate)
   if (!at.seen.records.has(rollout.candidate)) {
-    return resolve?.state === 'Finished' && !resolve.result.ok ? resolve.result.message : 'the model was not resolved'
+    if (resolve?.state === 'Finished' && !resolve.result.ok) return resolve.result.message
+    const problem = resolve?.state === 'Running' ? resolve.problem : undefined
+    return `the model was not resolved${problem === undefined ? '' : ` (${problem})`}`
   }
   const health = candidateHealth(at.seen, rollout, 1)
   return health.state === 'Healthy' ? 'the candidate is not at full size' : health.message

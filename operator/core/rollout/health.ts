@@ -54,9 +54,8 @@ const enoughPodsAreReady: Check = ({ workload, wantedPods }) => {
   const needed = Math.max(wantedPods, workload.desiredReplicas ?? 0)
   if (ready >= needed) return undefined
   const blocked = workload.pods.find((pod) => !pod.ready && pod.problem !== undefined)
-  return waiting(
-    `${ready} of ${needed} pods are ready${blocked ? `; pod ${blocked.name}: ${blocked.problem ?? ''}` : ''}`,
-  )
+  const obstacle = blocked ? `pod ${blocked.name}: ${blocked.problem ?? ''}` : workload.problem
+  return waiting(`${ready} of ${needed} pods are ready${obstacle === undefined ? '' : `; ${obstacle}`}`)
 }
 
 const everyPodShowsItsDigest: Check = ({ workload }) => {

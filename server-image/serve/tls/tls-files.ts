@@ -1,7 +1,7 @@
 /** A certificate, its key, and the authority of those who ask, as a mounted Secret of type kubernetes.io/tls has them. */
 import { X509Certificate } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 
 export interface TlsFiles {
@@ -42,8 +42,8 @@ export function pathsOf({ certFile, keyFile, clientCaFile }: TlsFiles): string[]
 
 /** @throws Error that names the file and says what is wrong with it, but nothing of the key */
 export function readTlsFiles({ certFile, keyFile, clientCaFile }: TlsFiles): TlsPair {
-  const cert = readFileSync(certFile, 'utf8')
-  const key = readFileSync(keyFile, 'utf8')
+  const cert = textOf(certFile)
+  const key = textOf(keyFile)
   const chain = certificatesIn(cert, certFile)
   const [leaf] = chain
   if (leaf === undefined) throw new Error(`${certFile} holds no certificate; it must be PEM, as tls.crt of a Secret is`)
@@ -72,8 +72,20 @@ export function readTlsFiles({ certFile, keyFile, clientCaFile }: TlsFiles): Tls
   }
 }
 
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    const message = isMissing
+      ? `${file} is missing; the Secret that is mounted there has no key ${basename(file)}`
+      : `${file} cannot be read: ${(error as Error).message}`
+    throw new Error(message, { cause: error })
+  }
+}
+
 function authoritiesIn(file: string): string {
-  const text = readFileSync(file, 'utf8')
+  const text = textOf(file)
   if (certificatesIn(text, file).length === 0) {
     throw new Error(`${file} holds no certificate of an authority; it must be PEM, as ca.crt of a Secret is`)
   }

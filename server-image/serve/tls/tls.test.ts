@@ -154,7 +154,9 @@ describe('a server with a certificate', () => {
     await expect(start({ ...files, clientCaFile: join(dir, 'empty') })).rejects.toThrow(
       /empty holds no cert.*authority/,
     )
-    await expect(start({ ...files, clientCaFile: join(dir, 'nothing') })).rejects.toThrow(/nothing/)
+    await expect(start({ ...files, clientCaFile: join(dir, 'nothing') })).rejects.toThrow(
+      /nothing is missing; the Secret that is mounted there has no key nothing/,
+    )
   })
 })
 
