@@ -94,7 +94,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
     ...options.health,
     registry: metrics.registry,
     isLive,
-    isReady: () => caches.hasSynced(),
+    whyNotReady: () => whyNotReady(caches, election),
   })
   caches.start()
   election.start()
@@ -212,6 +212,13 @@ function createQueue({ reconciler, election, metrics, queueMetrics, log, concurr
 function keyOf(text: string): Key {
   const [namespace = '', name = ''] = text.split('/')
   return { namespace, name }
+}
+
+function whyNotReady(caches: Caches, election: Election): string | undefined {
+  if (!caches.hasSynced()) return 'the caches are not filled yet'
+  if (!election.isInTouch())
+    return `Lease ${LEASE_NAME} could not be read or written lately; see the log, and the rights of the service account`
+  return undefined
 }
 
 function isSilent(caches: Caches): boolean {

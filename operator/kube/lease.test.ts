@@ -46,7 +46,8 @@ function refusal(code: number, reason: string): ApiError {
 /** What the way to the server does to one call. */
 interface Weather {
   readonly delayMs: number
-  readonly lose: 'nothing' | 'request' | 'answer'
+  /** Writes: the server refuses them, for want of rights. */
+  readonly lose: 'nothing' | 'request' | 'answer' | 'writes'
 }
 const FAIR: Weather = { delayMs: 0, lose: 'nothing' }
 
@@ -66,6 +67,7 @@ function transportThrough(server: LeaseServer, clock: Clock, weather: () => Weat
         return late(timeoutMs)
       }
       await wait(delayMs / 2)
+      if (lose === 'writes' && call.method !== 'GET') throw refusal(403, 'Forbidden')
       const answer = server.answer(call)
       if (lose === 'answer') return late(timeoutMs - delayMs / 2)
       await wait(delayMs / 2)
@@ -176,6 +178,42 @@ describe('an election', () => {
     clock.wallSkewMs += 3_600_000
     expect(a.election.isLeader()).toBe(false)
     await a.election.stop()
+  })
+
+  test('candidates that could lead are in touch with the lease, whoever holds it', async () => {
+    const [server, clock] = [new LeaseServer(), new FakeClock()]
+    const [a, b] = [candidate(server, clock, 'a'), candidate(server, clock, 'b')]
+    expect(a.election.isInTouch()).toBe(false)
+    a.election.start()
+    await clock.advance(0)
+    b.election.start()
+    for (let second = 0; second < 60; second += 1) {
+      await clock.advance(1_000)
+      expect([a.election.isInTouch(), b.election.isInTouch()]).toEqual([true, true])
+    }
+    b.weather = { delayMs: 0, lose: 'request' }
+    await clock.advance(20_000)
+    expect([a.election.isInTouch(), b.election.isInTouch()]).toEqual([true, false])
+    b.weather = FAIR
+    await clock.advance(10_000)
+    expect(b.election.isInTouch()).toBe(true)
+    await Promise.all([a.election.stop(), b.election.stop()])
+  })
+
+  test('a candidate that may not write the lease is not in touch with it, unless somebody else holds it', async () => {
+    const [server, clock] = [new LeaseServer(), new FakeClock()]
+    const [a, b] = [candidate(server, clock, 'a'), candidate(server, clock, 'b')]
+    b.weather = { delayMs: 0, lose: 'writes' }
+    b.election.start()
+    await clock.advance(30_000)
+    expect(b.election.isInTouch()).toBe(false)
+    a.election.start()
+    await clock.advance(10_000)
+    expect(b.election.isInTouch()).toBe(true)
+    await a.election.stop()
+    await clock.advance(30_000)
+    expect(b.election.isInTouch()).toBe(false)
+    await b.election.stop()
   })
 
   test('a candidate never trusts the time that the holder wrote', async () => {

@@ -31,6 +31,8 @@ export interface Election {
   start(): void
   /** Ask before every write: it is true only while the lease surely holds. */
   isLeader(): boolean
+  /** True while the lease was read or written within its duration: this candidate leads, or could take over. */
+  isInTouch(): boolean
   /** Who holds the lease, as far as is known. */
   holder(): string | undefined
   /** Ends the campaign, and gives the lease away so that the next leader need not wait. Stop acting as leader before. */
@@ -79,6 +81,8 @@ class Candidate implements Election {
   #campaign: Promise<void> | undefined
   #seen: { readonly lease: LeaseObject; readonly record: string; readonly atMs: number } | undefined
   #term: Term | undefined
+  /** When an attempt last came to an end, whoever holds the lease. */
+  #heardAtMs = -Infinity
   /** Whether `onElected` was called for this term: then its end is told, too. */
   #isAnnounced = false
 
@@ -95,6 +99,10 @@ class Candidate implements Election {
 
   isLeader(): boolean {
     return this.#term !== undefined && !this.#isOver(this.#term)
+  }
+
+  isInTouch(): boolean {
+    return this.#clock.monotonicMs() - this.#heardAtMs < this.#settings.leaseMs
   }
 
   holder(): string | undefined {
@@ -163,6 +171,7 @@ class Candidate implements Election {
     const begun = { monotonicMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallTime().getTime() }
     try {
       const isHeld = await this.#acquireOrRenew()
+      this.#heardAtMs = this.#clock.monotonicMs()
       const term = { monotonicMs: begun.monotonicMs + renewDeadlineMs, wallMs: begun.wallMs + renewDeadlineMs }
       if (isHeld && !this.#isOver(term)) this.#term = term
       if (!isHeld) this.#lost(`${this.holder() ?? 'nobody'} holds the lease`)

@@ -9,8 +9,8 @@ export interface HealthServerOptions {
   readonly registry: Registry
   /** True while the process works; false makes the kubelet restart it. */
   readonly isLive: () => boolean
-  /** True once the caches are filled. A replica that waits for the lease is ready too: it can take over. */
-  readonly isReady: () => boolean
+  /** What keeps this replica from work, in a few words; nothing when it could work. Who waits for another's lease is ready, too. */
+  readonly whyNotReady: () => string | undefined
 }
 
 export interface HealthServer {
@@ -45,15 +45,17 @@ function listen(server: Server, { host, port }: HealthServerOptions): Promise<vo
 }
 
 async function answer(url: string, response: ServerResponse, options: HealthServerOptions): Promise<void> {
-  const { registry, isLive, isReady } = options
-  const say = (good: boolean) =>
-    response.writeHead(good ? 200 : 503, { 'content-type': 'text/plain' }).end(good ? 'ok\n' : 'not ok\n')
+  const { registry, isLive, whyNotReady } = options
+  const say = (trouble: string | undefined) =>
+    response
+      .writeHead(trouble === undefined ? 200 : 503, { 'content-type': 'text/plain' })
+      .end(trouble === undefined ? 'ok\n' : `not ok: ${trouble}\n`)
   switch (url.split('?')[0]) {
     case '/livez':
-      say(isLive())
+      say(isLive() ? undefined : 'it hangs')
       return
     case '/readyz':
-      say(isReady())
+      say(whyNotReady())
       return
     case '/metrics':
       response.writeHead(200, { 'content-type': registry.contentType }).end(await registry.metrics())
