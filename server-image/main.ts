@@ -7,6 +7,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   fetch: async () => (await import('./fetch/command.ts')).fetchCommand(),
   inspect: async () => (await import('./model/inspect-command.ts')).inspectCommand(),
   profile: async () => (await import('./monitor/profile-command.ts')).profileCommand(),
+  healthcheck: async () => (await import('./health/command.ts')).healthCheckCommand(),
 }
 
 const asked = process.argv[2] ?? ''

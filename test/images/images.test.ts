@@ -119,7 +119,13 @@ describe.each<[Program, number]>([
     const config = await imageConfig(buildah, images[program])
     expect(config).toMatchObject({
       User: `${USER}:${USER}`,
-      Healthcheck: { Test: ['CMD', 'node', '-e', expect.any(String)] },
+      Healthcheck: {
+        Test: [
+          'CMD',
+          'node',
+          ...(program === 'server' ? ['/app/dist/server/main.mjs', 'healthcheck'] : ['-e', expect.any(String)]),
+        ],
+      },
     })
     expect(config.Labels).toMatchObject({
       'org.opencontainers.image.version': version,
