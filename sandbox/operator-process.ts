@@ -8,6 +8,8 @@ export const SERVER_IMAGE = 'penstock/server:dev'
 
 export interface OperatorProcessOptions {
   readonly kubeconfigPath: string
+  /** Where its lease is; else where the operator itself would have it. */
+  readonly leaseNamespace?: string
   /** Where its log goes. */
   readonly logPath: string
 }
@@ -32,6 +34,7 @@ export async function startOperatorProcess(options: OperatorProcessOptions): Pro
     `--kubeconfig=${options.kubeconfigPath}`,
     `--server-image=${SERVER_IMAGE}`,
     '--health-address=127.0.0.1:0',
+    ...(options.leaseNamespace === undefined ? [] : [`--lease-namespace=${options.leaseNamespace}`]),
   ]
   const child = spawn(process.execPath, args, { stdio: ['ignore', log, log] })
   closeSync(log)

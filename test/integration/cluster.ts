@@ -6,6 +6,8 @@ const CRDS = [join(import.meta.dirname, '../../crds/modeldeployments.yaml')]
 
 export type TestClusterOptions = Pick<SandboxOptions, 'faults' | 'configMapSyncSeconds' | 'onRequest'> & {
   readonly dir: string
+  /** The operator has rights in this namespace only, and is installed there. */
+  readonly scope?: string
 }
 
 export interface TestCluster extends Pick<Sandbox, 'kubeconfigPath' | 'serviceAddress' | 'close'> {
@@ -22,5 +24,6 @@ export async function startTestCluster(options: TestClusterOptions): Promise<Tes
   }
   const { startSandbox } = await import('../../sandbox/sandbox.ts')
   const sandbox = await startSandbox({ ...options, crds: CRDS })
-  return { ...sandbox, operatorKubeconfigPath: sandbox.kubeconfigPath, operatorNamespace: 'default' }
+  const operatorNamespace = options.scope ?? 'default'
+  return { ...sandbox, operatorKubeconfigPath: sandbox.kubeconfigPath, operatorNamespace }
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { createPlace, exampleModel, type Place } from './place.ts'
+import { createPlace, exampleModel, serves, type Place } from './place.ts'
 
 const run = promisify(execFile)
 
@@ -18,6 +18,18 @@ const hasKubectl = (() => {
     return false
   }
 })()
+
+/** The only row of a table, by the names of its columns. */
+function rowOf(table: string): Readonly<Record<string, string>> {
+  const [header = '', row = ''] = table.trimEnd().split('\n')
+  const columns = [...header.matchAll(/\S+\s*/g)]
+  return Object.fromEntries(
+    columns.map(({ 0: cell, index }, at) => [
+      cell.trim(),
+      row.slice(index, at === columns.length - 1 ? undefined : index + cell.length).trim(),
+    ]),
+  )
+}
 
 const manifest = (version: 'v1' | 'v2') => `
 apiVersion: penstock.dev/v1alpha1
@@ -85,6 +97,29 @@ spec:
     expect(await kubectl('delete', 'mdep', 'biopsy')).toContain('deleted')
     await expect(kubectl('get', 'mdep', 'biopsy')).rejects.toThrow('NotFound')
   }, 180_000)
+
+  test('shows candidate, step and weight in the middle of a rollout', async () => {
+    await place.apply('shown', { model: { uri: exampleModel('v1'), version: 'v1' } })
+    await place.until('shown', 'v1 to serve', serves('v1'))
+    const rollout = { steps: [{ weight: 20, hold: '1h' }] }
+    await place.apply('shown', { model: { uri: exampleModel('v2'), version: 'v2' }, rollout })
+    await place.until('shown', 'the first step', (status) => status.rollout?.phase === 'Shifting')
+    const row = rowOf(await kubectl('get', 'mdep', 'shown'))
+    expect(row).toMatchObject({ STABLE: 'v1', CANDIDATE: 'v2', WEIGHT: '20', STATUS: expect.stringMatching(/./) })
+    expect(row.STEP).toMatch(/^\d/)
+    await kubectl('delete', 'mdep', 'shown')
+  }, 90_000)
+
+  test('scales what has neither scaling nor autoscaling, and is refused where an autoscaler decides', async () => {
+    await place.apply('plain', { model: { uri: exampleModel('v1'), version: 'v1' } })
+    expect(await kubectl('scale', 'mdep/plain', '--replicas=2')).toContain('scaled')
+    expect((await place.read('plain')).spec.scaling).toEqual({ replicas: 2 })
+    await place.apply('elastic', { model: { uri: exampleModel('v1') }, autoscaling: { maxReplicas: 3 } })
+    const scaling = kubectl('scale', 'mdep/elastic', '--replicas=2')
+    await expect(scaling).rejects.toThrow('or spec.autoscaling, not both')
+    expect((await place.read('elastic')).spec.scaling).toBeUndefined()
+    await kubectl('delete', 'mdep', 'plain', 'elastic')
+  }, 60_000)
 
   test('is told what is wrong, with the name of the field', async () => {
     const file = join(dir, 'wrong.yaml')

@@ -14,7 +14,7 @@ import { createClient, type Client } from '../../operator/kube/client.ts'
 import { isNotFound } from '../../operator/kube/errors.ts'
 import { loadKubeConfig } from '../../operator/kube/kubeconfig.ts'
 import { createTransport, type Transport } from '../../operator/kube/transport.ts'
-import { startOperator, type Operator } from '../../operator/operator.ts'
+import { startOperator, type Operator, type OperatorOptions } from '../../operator/operator.ts'
 import { holdoutRows } from '../../examples/demo/rows.ts'
 import { startTraffic, type Traffic, type TrafficOptions } from '../../examples/demo/traffic.ts'
 import type { Address } from '../../sandbox/sandbox.ts'
@@ -35,6 +35,8 @@ export interface Place {
   readonly writes: readonly Write[]
   startOperator(options?: { serverImage?: string }): Promise<void>
   stopOperator(): Promise<void>
+  /** One more, which waits for the lease. @param onLost is called when it had the lease and lost it */
+  anotherOperator(onLost?: () => void): Promise<Operator>
   apply(name: string, spec: ModelDeploymentSpec): Promise<ModelDeployment>
   read(name: string): Promise<ModelDeployment>
   remove(name: string): Promise<void>
@@ -85,7 +87,7 @@ export async function eventually<T>(what: string, look: () => Promise<T | undefi
 }
 
 export async function createPlace(
-  options: Pick<TestClusterOptions, 'faults' | 'configMapSyncSeconds'> = {},
+  options: Pick<TestClusterOptions, 'faults' | 'configMapSyncSeconds' | 'scope'> = {},
 ): Promise<Place> {
   const dir = mkdtempSync(join(tmpdir(), 'penstock-test-'))
   const writes: Write[] = []
@@ -105,7 +107,8 @@ export async function createPlace(
     },
   })
   const transport = createTransport(loadKubeConfig({ path: cluster.kubeconfigPath }), { userAgent: 'penstock-test' })
-  const place = new TestPlace({ dir, cluster, transport, writes })
+  const scope = options.scope
+  const place = new TestPlace({ dir, cluster, transport, writes, ...(scope !== undefined && { scope }) })
   await place.startOperator()
   return place
 }
@@ -115,6 +118,7 @@ interface Parts {
   readonly cluster: TestCluster
   readonly transport: Transport
   readonly writes: Write[]
+  readonly scope?: string
 }
 
 class TestPlace implements Place {
@@ -145,14 +149,26 @@ class TestPlace implements Place {
 
   async startOperator(options: { serverImage?: string } = {}): Promise<void> {
     this.#operator = await startOperator({
+      ...this.#operatorOptions(),
+      ...(options.serverImage !== undefined && { serverImage: options.serverImage }),
+    })
+  }
+
+  anotherOperator(onLost: () => void = () => undefined): Promise<Operator> {
+    return startOperator({ ...this.#operatorOptions(), onLost })
+  }
+
+  #operatorOptions(): OperatorOptions {
+    return {
       kubeConfig: loadKubeConfig({ path: this.operatorKubeconfigPath }),
-      serverImage: options.serverImage ?? SERVER_IMAGE,
+      serverImage: SERVER_IMAGE,
+      ...(this.#parts.scope !== undefined && { namespace: this.#parts.scope }),
       leaseNamespace: this.operatorNamespace,
       health: { host: '127.0.0.1', port: 0 },
       concurrency: 4,
       log: pino({ level: 'warn' }, pino.destination({ dest: join(this.#parts.dir, 'operator.log'), sync: true })),
       onLost: () => undefined,
-    })
+    }
   }
 
   async stopOperator(): Promise<void> {

@@ -1,27 +1,21 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
 import { createClient } from '@connectrpc/connect'
 import { createGrpcTransport } from '@connectrpc/connect-node'
-import { pino } from 'pino'
 import type { ModelDeploymentSpec, ModelDeploymentStatus } from '../../operator/api/resource.ts'
 import { REVISION_LABEL } from '../../operator/core/children/object.ts'
-import { loadKubeConfig } from '../../operator/kube/kubeconfig.ts'
 import { createReflector } from '../../operator/kube/reflector.ts'
 import { nameOf } from '../../operator/kube/resource.ts'
 import { ENDPOINT_SLICE, POD } from '../../operator/kube/resources.ts'
-import { startOperator, type Operator } from '../../operator/operator.ts'
-import type { Fault, RequestFacts } from '../../sandbox/apiserver/http/faults.ts'
 import { GRPCInferenceService } from '../../server-image/serve/grpc/generated/open_inference_pb.js'
-import { createPlace, eventually, exampleModel, NAMESPACE, SERVER_IMAGE, serves, type Place } from './place.ts'
+import { createPlace, eventually, exampleModel, NAMESPACE, serves, type Place } from './place.ts'
 
 jest.setTimeout(240_000)
 
 let place: Place
-let disturb: (request: RequestFacts) => Fault | undefined = () => undefined
 beforeAll(async () => {
-  place = await createPlace({ faults: (request) => disturb(request) })
+  place = await createPlace()
 }, 60_000)
 afterAll(async () => {
-  disturb = () => undefined
   await place.close()
 }, 60_000)
 
@@ -76,48 +70,6 @@ test('the Service of users has a ready endpoint at every moment of a promotion, 
   await endpoints.stop()
   expect(endpoints.fewest()).toBeGreaterThanOrEqual(1)
   expect(total.failures).toEqual([])
-})
-
-test('an operator that cannot reach the API for a minute harms nobody, and then goes on where it was', async () => {
-  await place.stopOperator()
-  let operator: Promise<Operator>
-  const start = (): Promise<Operator> =>
-    startOperator({
-      kubeConfig: loadKubeConfig({ path: place.operatorKubeconfigPath }),
-      serverImage: SERVER_IMAGE,
-      leaseNamespace: place.operatorNamespace,
-      health: { host: '127.0.0.1', port: 0 },
-      concurrency: 4,
-      log: pino({ level: 'silent' }),
-      // A process would end here, and be started again.
-      onLost: () => {
-        const lost = operator
-        operator = lost.then((each) => each.stop()).then(start)
-      },
-    })
-  operator = start()
-  try {
-    await place.apply('parted', spec('v1'))
-    await place.until('parted', 'v1 to serve', serves('v1'))
-    const traffic = await place.traffic('parted', 50)
-    await place.apply('parted', spec('v2', '20s'))
-    await place.until('parted', 'v2 to have a share', (status) => status.rollout?.acknowledgedAt !== undefined)
-    disturb = ({ userAgent }) => (userAgent.startsWith('penstock-operator') ? 'drop' : undefined)
-    const partedAt = performance.now()
-    await eventually('a minute to pass', async () => (performance.now() - partedAt > 60_000 ? true : undefined), 90)
-    const meanwhile = (await place.read('parted')).status
-    expect(meanwhile?.rollout).toMatchObject({ phase: 'Shifting', step: 0 })
-    disturb = () => undefined
-    const status = await place.until('parted', 'v2 to serve', serves('v2'), 90)
-    expect(status.history?.map((entry) => entry.outcome)).toEqual(['Promoted', 'Promoted'])
-    const total = await traffic.stop()
-    expect(total.failures).toEqual([])
-    expect(total.sent).toBeGreaterThan(1000)
-  } finally {
-    disturb = () => undefined
-    await (await operator).stop()
-    await place.startOperator()
-  }
 })
 
 test('gRPC goes through the same Service, and is split with REST', async () => {

@@ -1,22 +1,9 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
-import { pino } from 'pino'
 import type { ModelDeploymentSpec, ModelDeploymentStatus } from '../../operator/api/resource.ts'
-import { loadKubeConfig } from '../../operator/kube/kubeconfig.ts'
 import { nameOf } from '../../operator/kube/resource.ts'
-import { LEASE, POD } from '../../operator/kube/resources.ts'
-import { startOperator } from '../../operator/operator.ts'
+import { POD } from '../../operator/kube/resources.ts'
 import type { Fault, RequestFacts } from '../../sandbox/apiserver/http/faults.ts'
-import {
-  conditionOf,
-  createPlace,
-  eventually,
-  exampleModel,
-  isReady,
-  NAMESPACE,
-  SERVER_IMAGE,
-  serves,
-  type Place,
-} from './place.ts'
+import { conditionOf, createPlace, eventually, exampleModel, isReady, NAMESPACE, serves, type Place } from './place.ts'
 
 jest.setTimeout(120_000)
 
@@ -94,34 +81,6 @@ describe('the operator', () => {
     expect(conditionOf(stuck, 'Stalled')?.message).toContain(`pod ${stuck.stable?.revision ?? ''}-`)
     disturb = () => undefined
     await place.until('unheard', 'v2 to serve', serves('v2'), 90)
-  })
-
-  test('hands over to a second one that waited for the lease', async () => {
-    const second = await startOperator({
-      kubeConfig: loadKubeConfig({ path: place.operatorKubeconfigPath }),
-      serverImage: SERVER_IMAGE,
-      leaseNamespace: place.operatorNamespace,
-      health: { host: '127.0.0.1', port: 0 },
-      concurrency: 4,
-      log: pino({ level: 'silent' }),
-      onLost: () => undefined,
-    })
-    try {
-      const holder = async () =>
-        (await place.client.get(LEASE, { namespace: place.operatorNamespace, name: 'penstock-operator' })).spec
-          ?.holderIdentity
-      const first = await holder()
-      await place.apply('handed', spec('v1'))
-      await place.until('handed', 'v1 to serve', serves('v1'))
-      expect(await holder()).toBe(first)
-      await place.stopOperator()
-      await place.apply('handed', spec('v2'))
-      await place.until('handed', 'v2 to serve', serves('v2'))
-      expect(await holder()).not.toBe(first)
-    } finally {
-      await second.stop()
-      await place.startOperator()
-    }
   })
 })
 
