@@ -14,6 +14,7 @@ export default {
     '/test/e2e/',
     '/test/clients/',
     '/test/sources/',
+    '/kube-only\\.test\\.ts$',
   ],
   modulePathIgnorePatterns: ['/.cache/', '/dist/'],
   maxWorkers: 2,

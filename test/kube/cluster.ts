@@ -26,6 +26,8 @@ export interface KubeClusterOptions {
   readonly configMapSyncSeconds?: number
   readonly faults?: Faults
   readonly onRequest?: OnRequest
+  /** Installs the operator for this namespace only, and in it. */
+  readonly scope?: string
 }
 
 export interface KubeCluster {
@@ -61,7 +63,7 @@ export async function startKubeCluster(options: KubeClusterOptions): Promise<Kub
   const proxy = await startServiceProxy({ client: clientFor('service-proxy'), log: silentLog })
   starting.defer(() => proxy.close())
   const admin = clientFor('test')
-  const { token, namespace: operatorNamespace } = await install(admin)
+  const { token, namespace: operatorNamespace } = await install(admin, options.scope)
   await enforcePodSecurity(admin, 'default')
   await whenEstablished(admin, 'modeldeployments.penstock.dev')
 

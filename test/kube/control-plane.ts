@@ -202,7 +202,8 @@ function apiServerArguments({ addresses }: ControlPlaneOptions, files: Files): s
     `--tls-private-key-file=${files.serving.key}`,
     `--service-cluster-ip-range=${addresses.services}`,
     '--authorization-mode=Node,RBAC',
-    '--enable-admission-plugins=NodeRestriction',
+    // The second one refuses owners that may block a deletion to whoever may not set their finalizers, as OpenShift does.
+    '--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement',
     `--token-auth-file=${files.tokenList}`,
     '--service-account-issuer=https://kubernetes.default.svc.cluster.local',
     `--service-account-key-file=${files.accountKeys.public}`,

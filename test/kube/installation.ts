@@ -41,9 +41,11 @@ export interface Installation {
 /**
  * Installs Penstock as `kubectl apply --server-side -f config/install.yaml` does, but without the operator's pods: the tests run it
  * themselves, with the token of its service account, so that a permission which the manifest lacks fails them.
+ * @param scope a namespace, which is there: installs in it what the chart has for `scope.mode=Namespace`
  */
-export async function install(client: Client): Promise<Installation> {
-  const documents = loadAll(await readFile(MANIFEST, 'utf8'), { filename: MANIFEST }) as KubeObject[]
+export async function install(client: Client, scope?: string): Promise<Installation> {
+  const all = loadAll(await readFile(MANIFEST, 'utf8'), { filename: MANIFEST }) as KubeObject[]
+  const documents = scope === undefined ? all : forNamespace(all, scope)
   for (const document of documents) {
     const found = RESOURCES.find(({ kind }) => kind === document.kind)
     if (found === undefined)
@@ -56,6 +58,31 @@ export async function install(client: Client): Promise<Installation> {
     throw new Error(`${MANIFEST} has no ServiceAccount`)
   const { name, namespace } = account
   return { namespace, token: await tokenOf(client, { name, namespace }) }
+}
+
+interface RoleObject extends KubeObject {
+  readonly rules: readonly object[]
+}
+
+/** No role of the cluster: its rules are of the namespace's. The chart's tests hold the chart to the same. */
+function forNamespace(documents: readonly KubeObject[], scope: string): KubeObject[] {
+  const bound = new Set(
+    documents.filter(({ kind }) => kind === 'ClusterRoleBinding').map(({ metadata }) => metadata?.name),
+  )
+  const wide = documents.filter(({ kind, metadata }) => kind === 'ClusterRole' && bound.has(metadata?.name))
+  const rules = (wide as RoleObject[]).flatMap((role) => role.rules)
+  return documents
+    .filter((each) => each.kind !== 'ClusterRoleBinding' && each.kind !== 'Namespace' && !wide.includes(each))
+    .map((each) => {
+      const { namespace, ...metadata } = each.metadata ?? {}
+      if (namespace === undefined) return each
+      const moved = { ...each, metadata: { ...metadata, namespace: scope } }
+      if (each.kind === 'Role') return { ...moved, rules: [...(each as RoleObject).rules, ...rules] }
+      const { subjects } = each as { subjects?: readonly object[] }
+      return subjects === undefined
+        ? moved
+        : { ...moved, subjects: subjects.map((one) => ({ ...one, namespace: scope })) }
+    })
 }
 
 function withoutPods(deployment: KubeObject): KubeObject {
