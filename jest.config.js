@@ -1,3 +1,8 @@
+/** @param {string} place what the tests of the API and of the operator run on */
+export function reportersOn(place) {
+  return ['default', ['<rootDir>/test/conformance-reporter.ts', { place }]]
+}
+
 /** Jest runs the TypeScript sources as native ES modules; @swc/jest only strips the types. */
 export default {
   testEnvironment: 'node',
@@ -17,6 +22,9 @@ export default {
     '/kube-only\\.test\\.ts$',
   ],
   modulePathIgnorePatterns: ['/.cache/', '/dist/'],
-  maxWorkers: 2,
+  reporters: reportersOn('the sandbox'),
+  testSequencer: '<rootDir>/test/sequencer.ts',
+  // More than the two processors that they are meant for: tests of clusters mostly wait.
+  maxWorkers: 3,
   testTimeout: 30_000,
 }

@@ -1,4 +1,4 @@
-import base from '../../jest.config.js'
+import base, { reportersOn } from '../../jest.config.js'
 
 const REAL_API_SERVER = '<rootDir>/test/kube/api-server.ts'
 
@@ -17,6 +17,7 @@ export default {
   ],
   testPathIgnorePatterns: ['/node_modules/', '/sandbox-only\\.test\\.ts$'],
   moduleNameMapper: { '(^|/)apiserver\\.ts$': REAL_API_SERVER },
+  reporters: reportersOn('a real control plane'),
   globals: { penstockTestCluster: 'kube' },
   maxWorkers: 1,
 }
