@@ -118,6 +118,7 @@ async function grpcServerOf(
   return new GrpcServer({
     services: grpcServices({ ...options, state, service }),
     budget: bodies.budget,
+    maxBodyBytes: bodies.maxBytes,
     limits: options.limits,
     refusalOf: grpcRefusals(tokens, tls),
     tls,

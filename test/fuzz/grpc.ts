@@ -91,7 +91,8 @@ function callOf(random: Random): Call {
 
 /** A message behind its five bytes, either of which may be wrong. */
 function frame(random: Random): Buffer {
-  const message = mutated(random, inferRequest(random))
+  // One in so many is larger than a message may be, though there is room for it.
+  const message = random.chance(0.005) ? Buffer.alloc(1_500_000, 0x2a) : mutated(random, inferRequest(random))
   const head = Buffer.alloc(5)
   head[0] = random.chance(0.95) ? 0 : random.pick([1, 2, 128, 255])
   head.writeUInt32BE(

@@ -1,9 +1,11 @@
 /** The model server as a process that is attacked, in batches, and what must be so when it is over. */
 import { spawn } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { profileOf } from '../../server-image/monitor/profile-build.ts'
+import { profileJson } from '../../server-image/monitor/profile.ts'
 import { Random } from './random.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -11,8 +13,10 @@ export const HOST = '127.0.0.97'
 export const PORT = 18_099
 export const GRPC_PORT = 18_098
 const URL_OF_HTTP = `http://${HOST}:${PORT}`
-/** Of a request, and of all bodies together: the right request at the end needs all of it, so that not a byte of room may have been lost. */
-const ROOM_BYTES = 1024 * 1024
+/** Of a request. */
+const BODY_BYTES = 1024 * 1024
+/** All bodies have room for so many of them: the right requests at the end need all of it, so that not a byte of room may have been lost. */
+const BODIES = 4
 /** Resident memory may differ by so much between a warm server and one that has been attacked. */
 const MEMORY_SLACK_BYTES = 96 * 1024 * 1024
 
@@ -46,6 +50,7 @@ export async function attackProgram({ what, atOnce, make }: Campaign, options: F
     for (let sent = 0; sent < options.requests && !program.isOver && findings.length <= MANY;) {
       const size = Math.min(atOnce, options.requests - sent)
       findings.push(...(await make(random, size, count)))
+      if (random.chance(0.05)) findings.push(...(await scrape()))
       sent += size
       report(sent)
     }
@@ -58,6 +63,45 @@ export async function attackProgram({ what, atOnce, make }: Campaign, options: F
   return findings
 }
 
+/** Of the model's twenty features: half of them have few values, half have many. */
+function referenceProfile(): string {
+  const features = Array.from({ length: 20 }, (_, column) =>
+    profileOf({
+      name: `f${column}`,
+      cells: Array.from({ length: 100 }, (_row, row) => (column % 2 === 0 ? row % 5 : row / 100)),
+    }),
+  )
+  return profileJson({ rows: 100, features })
+}
+
+const SCRAPED = ['/metrics', '/report', '/penstock/drift']
+
+/** What operators look at must be there while the attack goes on. @returns what was found, one line each */
+async function scrape(): Promise<string[]> {
+  const findings: string[] = []
+  for (const path of SCRAPED) {
+    const status = await fetch(URL_OF_HTTP + path, { signal: AbortSignal.timeout(5000) }).then(
+      async (answer) => (await answer.text()) && answer.status,
+      (error: unknown) => String(error),
+    )
+    if (status !== 200) findings.push(`during the attack ${path} gets ${status}`)
+  }
+  return findings
+}
+
+async function askRightly(): Promise<number | string> {
+  const features = Array.from({ length: 20 }, (_, index) => index)
+  return fetch(`${URL_OF_HTTP}/predict`, {
+    method: 'POST',
+    body: JSON.stringify({ features }).padEnd(BODY_BYTES),
+    headers: { 'content-type': 'application/json' },
+    signal: AbortSignal.timeout(5000),
+  }).then(
+    ({ status }) => status,
+    (error: unknown) => String(error),
+  )
+}
+
 class AttackedProgram {
   readonly #dir = mkdtempSync(join(tmpdir(), 'penstock-fuzz-'))
   readonly #program
@@ -67,6 +111,8 @@ class AttackedProgram {
 
   constructor() {
     cpSync(join(ROOT, 'server-image/model/testdata/mlp20.onnx'), join(this.#dir, 'model.onnx'))
+    const profile = join(this.#dir, 'profile.json')
+    writeFileSync(profile, referenceProfile())
     const args = [
       'serve',
       `--model-dir=${this.#dir}`,
@@ -75,8 +121,10 @@ class AttackedProgram {
       `--port=${PORT}`,
       `--grpc-port=${GRPC_PORT}`,
       `--host=${HOST}`,
-      `--max-body-bytes=${ROOM_BYTES}`,
-      `--max-inflight-body-mib=${ROOM_BYTES / 1024 / 1024}`,
+      `--max-body-bytes=${BODY_BYTES}`,
+      `--max-inflight-body-mib=${(BODIES * BODY_BYTES) / 1024 / 1024}`,
+      `--profile=${profile}`,
+      '--drift-min-rows=1',
       '--log-level=error',
     ]
     this.#program = spawn(process.execPath, [join(ROOT, 'server-image/main.ts'), ...args], {
@@ -135,15 +183,10 @@ class AttackedProgram {
   async #aftermath(): Promise<string[]> {
     const findings: string[] = []
     await delay(1500)
-    const features = Array.from({ length: 20 }, (_, index) => index)
-    const answer = await fetch(`${URL_OF_HTTP}/predict`, {
-      method: 'POST',
-      body: JSON.stringify({ features }).padEnd(ROOM_BYTES),
-      headers: { 'content-type': 'application/json' },
-      signal: AbortSignal.timeout(5000),
-    }).catch((error: unknown) => ({ status: String(error) }))
+    const statuses = await Promise.all(Array.from({ length: BODIES }, askRightly))
     if (this.#isOver) return [`the server ended: ${this.#said}`]
-    if (answer.status !== 200) findings.push(`afterwards a right request gets ${answer.status}`)
+    const refused = statuses.find((status) => status !== 200)
+    if (refused !== undefined) findings.push(`afterwards a right request gets ${refused}`)
     const grown = this.#residentBytes() - this.#warmBytes
     if (grown > MEMORY_SLACK_BYTES) findings.push(`memory grew by ${Math.round(grown / 1048576)} MiB`)
     return findings

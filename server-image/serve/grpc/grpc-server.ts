@@ -19,8 +19,8 @@ import type { AddressInfo, Socket } from 'node:net'
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect'
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node'
 import type { DrainTiming } from '../drain.ts'
+import { CountedBody } from './counted-body.ts'
 import { refusal } from './failure.ts'
-import { tooManyFields } from './message-size.ts'
 import type { BodyBudget } from '../http/body-budget.ts'
 import { MAX_HEADER_BYTES, type HttpLimits } from '../http/limits.ts'
 import { acceptedBy } from '../tls/accepted.ts'
@@ -31,6 +31,8 @@ export interface GrpcServerOptions {
   readonly services: ConnectRouter
   /** Of all message bytes in memory, those of the REST port included. */
   readonly budget: BodyBudget
+  /** Of a message to the model. */
+  readonly maxBodyBytes: number
   readonly limits: HttpLimits
   /** Says why a call may not be made; undefined when it may. Without it every call may. */
   readonly refusalOf?: ((call: GrpcCaller) => string | undefined) | undefined
@@ -55,7 +57,6 @@ const CHECK_EVERY_MS = 100
 const IDLE_MS = 30 * 60_000
 /** After its answer, a client has so long to end its message. */
 const LINGER_MS = 200
-const FRAME_HEAD_BYTES = 5
 const MODEL_INFER = '/inference.GRPCInferenceService/ModelInfer'
 
 /** What needs neither token nor certificate: it tells nobody anything but whether the server lives. */
@@ -184,7 +185,7 @@ export class GrpcServer {
     try {
       const universal = universalRequestFromNodeRequest(request, response, undefined, undefined)
       const bytes = universal.body as AsyncIterable<Uint8Array>
-      const counted = request.url === MODEL_INFER ? body.whole(bytes) : body.count(bytes)
+      const counted = request.url === MODEL_INFER ? body.whole(bytes, this.#options.maxBodyBytes) : body.passing(bytes)
       const answer = await handlers({ ...universal, body: limit.untilEnd(counted) })
       const isStream = handlers.method.methodKind !== 'unary'
       const told = answer.body === undefined || isStream ? answer.body : limit.fromFirst(answer.body)
@@ -244,44 +245,6 @@ class TimeLimit {
       this.#timer = setTimeout(this.#end, this.#ms).unref()
       yield chunk
     }
-  }
-}
-
-/** Reads a call's bytes while there is room for them. */
-class CountedBody {
-  readonly #budget: BodyBudget
-  #taken = 0
-  #isOver = false
-
-  constructor(budget: BodyBudget) {
-    this.#budget = budget
-  }
-
-  async *count(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-    for await (const chunk of bytes) {
-      if (this.#isOver) return
-      if (!this.#budget.take(chunk.length)) {
-        throw refusal('Too many bytes of other calls are in memory; try again later.', Code.ResourceExhausted)
-      }
-      this.#taken += chunk.length
-      yield chunk
-    }
-  }
-
-  /** All bytes at once, if the message in them is one that may be decoded. */
-  async *whole(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-    const chunks: Uint8Array[] = []
-    for await (const chunk of this.count(bytes)) chunks.push(chunk)
-    const all = Buffer.concat(chunks)
-    const problem = tooManyFields(all.subarray(FRAME_HEAD_BYTES))
-    if (problem !== undefined) throw problem
-    yield all
-  }
-
-  giveBack(): void {
-    this.#isOver = true
-    this.#budget.giveBack(this.#taken)
-    this.#taken = 0
   }
 }
 

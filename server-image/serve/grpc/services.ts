@@ -9,6 +9,7 @@ import type { InferenceRoute } from '../inference.ts'
 import type { ServingState } from '../serving-state.ts'
 import { inferRoute } from '../v2/infer-route.ts'
 import { modelPaths } from '../v2/paths.ts'
+import { MAX_QUESTION_BYTES } from './counted-body.ts'
 import { failureOf, failureOfError, refusal } from './failure.ts'
 import { Health, HealthCheckResponse_ServingStatus as Status } from './generated/grpc/health/v1/health_pb.js'
 import { ServerReflection } from './generated/grpc/reflection/v1/reflection_pb.js'
@@ -32,8 +33,6 @@ export interface GrpcServicesOptions {
 
 /** How often somebody who watches is told of a change, at the latest. */
 const LOOK_EVERY_MS = 500
-/** Of every message but a ModelInfer: names, at most. Some of them need no token. */
-const MAX_QUESTION_BYTES = 4096
 const SERVICES = [GRPCInferenceService, Health, ServerReflection, ServerReflectionAlpha]
 
 export function grpcServices(options: GrpcServicesOptions): ConnectRouter {

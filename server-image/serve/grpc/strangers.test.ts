@@ -82,6 +82,46 @@ describe('strangers', () => {
     await eventually(async () => (await failure(clientOf(server).modelInfer(large))).code === Code.InvalidArgument)
   })
 
+  test('whose message is larger than it may be are told so before it is read, and others are served meanwhile', async () => {
+    const server = await serverWith('mlp20')
+    const { stream, status } = callOn(sessionTo(server))
+    const size = 200 * 1024 * 1024
+    let isTold = false
+    void status.then(() => (isTold = true))
+    let sentBytes = 0
+    stream.write(framed(Buffer.alloc(0), size))
+    while (!isTold && sentBytes < size) {
+      stream.write(Buffer.alloc(64 * 1024))
+      sentBytes += 64 * 1024
+      if (sentBytes % (1024 * 1024) === 0)
+        expect((await post(`${server.url}/predict`, { features: row })).status).toBe(200)
+    }
+    expect(await status).toBe(String(Code.ResourceExhausted))
+    expect(sentBytes).toBeLessThan(5 * 1024 * 1024)
+  })
+
+  test('that send more than their message are told so before they end', async () => {
+    const { stream, status } = callOn(sessionTo(await serverWith('mlp20')))
+    stream.write(Buffer.concat([framed(message), Buffer.alloc(100_000)]))
+    expect(await status).toBe(String(Code.InvalidArgument))
+  })
+
+  test('that ask small things for ever take no more room than one of them does', async () => {
+    const server = await serverWith('mlp20', { maxBodyBytes: 64 * 1024, maxInflightBodyBytes: 128 * 1024 })
+    const { stream } = callOn(sessionTo(server), {
+      ':path': '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
+    })
+    let answered = 0
+    stream.on('data', (bytes: Buffer) => (answered += bytes.length))
+    const ask = framed(Buffer.concat([Buffer.from([0x1a, 0x80, 0x08]), Buffer.alloc(1024, 'x')]))
+    for (let times = 0; times < 400; times += 1) stream.write(ask)
+    await eventually(async () => {
+      const all = JSON.stringify({ features: row }).padEnd(64 * 1024)
+      return answered > 400 * 1000 && (await post(`${server.url}/predict`, all)).status === 200
+    })
+    stream.destroy()
+  })
+
   test('whose messages are refused before they were read whole leave nothing taken', async () => {
     const server = await serverWith('mlp20', { maxBodyBytes: 1024 * 1024, maxInflightBodyBytes: 1024 * 1024 })
     for (let times = 0; times < 4; times += 1) {
@@ -104,7 +144,11 @@ describe('strangers', () => {
   })
 
   test('that stay silent lose their place, and a refused call that never ends is ended', async () => {
-    const server = await startTestServer('mlp20', { grpcPort: 0, limits: brief, drain: { graceMs: 200, limitMs: 20_000 } })
+    const server = await startTestServer('mlp20', {
+      grpcPort: 0,
+      limits: brief,
+      drain: { graceMs: 200, limitMs: 20_000 },
+    })
     const silent = connectTcp(server.grpcPort ?? 0, '127.0.0.1')
     silent.on('error', () => undefined).resume()
     await new Promise((resolve) => silent.on('close', resolve))
