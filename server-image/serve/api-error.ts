@@ -12,6 +12,7 @@ const STATUS_OF = {
   unsupported_media_type: 415,
   expectation_failed: 417,
   invalid_input: 422,
+  unrepresentable_output: 422,
   overloaded: 429,
   headers_too_large: 431,
   internal: 500,
@@ -64,6 +65,17 @@ export function errorBodyAt(path: string, error: ApiError): string {
 /** The JSON body of an error. */
 export function errorBody({ code, message, details }: ApiError): string {
   return JSON.stringify({ error: { code, message, ...(details.field !== undefined && { field: details.field }) } })
+}
+
+/**
+ * The model answered what JSON has no word for. Law: no fault of this revision, as one that every revision has on the same values is
+ * none; a revision that has it alone is told from the other by the other's answer.
+ * @param what was answered, as a sentence's beginning
+ */
+export function unrepresentable(what: string): ApiError {
+  const remedy =
+    'send values of the size that the model was made for, or ask for bytes: with binary_data of the V2 protocol, or by gRPC.'
+  return new ApiError('unrepresentable_output', `${what} for this input, which JSON cannot express; ${remedy}`)
 }
 
 /** For all who ask for the model before it is there. */

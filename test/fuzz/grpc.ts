@@ -114,7 +114,9 @@ function inferRequest(random: Random): Buffer {
     [1n, 20n, 1n],
   ])
   const isRaw = random.chance(0.5)
-  const values = Array.from({ length: width }, () => random.pick([0, 1, -1, NaN, Infinity, 3e38]))
+  const values = Array.from({ length: width }, () =>
+    random.pick([0, 1, -1, NaN, Infinity, -Infinity, 3.4e38, -3.4e38, 1e-45]),
+  )
   const message = create(ModelInferRequestSchema, {
     modelName: random.pick(['m', 'm', 'm', '', '../m', '__proto__']),
     modelVersion: random.pick(['', '7', '8']),

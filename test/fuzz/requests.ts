@@ -85,6 +85,7 @@ function scalar(random: Random): string {
   return random.pick([
     () => String(random.below(1000) / 7),
     () => '1e999',
+    () => random.pick(['3.4e38', '-3.4e38', '1e-45']),
     () => '-0',
     () => 'NaN',
     () => '99999999999999999999999999',

@@ -16,6 +16,8 @@ const MEANINGS = {
   unsupported_media_type: 'The body is not declared as JSON, or is compressed; send "content-type: application/json".',
   expectation_failed: 'The header expect asks for something else than 100-continue.',
   invalid_input: 'The values are not those that the model takes; field names the first that is wrong.',
+  unrepresentable_output:
+    'The model answered NaN or infinity to these values, which JSON cannot express; ask for bytes, or send values of another size.',
   overloaded: 'Too many requests wait for the model; try again after the seconds that retry-after says.',
   headers_too_large: 'The headers are larger than the limit.',
   internal: 'The server failed on this request; its log says why.',

@@ -8,7 +8,7 @@
 import type { Prediction, Row } from '../../model/rows.ts'
 import { rowProblem } from '../../model/rows.ts'
 import type { TabularSignature } from '../../model/signature.ts'
-import { ApiError, errorBody, v2ErrorBody } from '../api-error.ts'
+import { ApiError, errorBody, unrepresentable, v2ErrorBody } from '../api-error.ts'
 import type { InferenceRequest, InferenceRoute } from '../inference.ts'
 import { checkJsonType } from '../json/content-type.ts'
 import { parseCounting, refuseRepeated, type CountedJson } from '../json/json-body.ts'
@@ -156,12 +156,7 @@ function scalarJson(value: number | string): string {
 }
 
 function numberJson(value: number | null): string {
-  if (value !== null && !Number.isFinite(value)) {
-    throw new ApiError(
-      'model_failed',
-      `The model answered ${value} for this input, which is no number that JSON can hold.`,
-    )
-  }
+  if (value !== null && !Number.isFinite(value)) throw unrepresentable(`The model answered ${value}`)
   return `${value}`
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { EVIDENCE_PATH, type Answers, type Evidence } from '../../../protocol/evidence.ts'
 import { get, post, startTestServer, type TestServer } from '../testing.ts'
 
 const servers = new Map<string, Promise<TestServer>>()
@@ -34,6 +35,11 @@ function rowsOf({ shape, data }: TensorJson): (number | string)[][] {
 function known(model: string) {
   const { inputs, outputs } = expected[model] as Expectations[string]
   return { rows: rowsOf(Object.values(inputs)[0] as TensorJson), outputs: Object.values(outputs) }
+}
+
+async function ownAnswers(url: string) {
+  const { answers, revision } = (await get(url + EVIDENCE_PATH)).json as Evidence
+  return answers[revision] as Answers
 }
 
 async function predict(model: string, features: unknown) {
@@ -156,6 +162,28 @@ describe('POST /predict', () => {
     expect(error.code).toBe('model_failed')
     expect(error.message.length).toBeLessThan(300)
     expect(error.message).not.toContain('/onnxruntime_src')
+  })
+
+  test('refuses an input that the model answers with NaN: evidence against nobody', async () => {
+    const { url } = await serverOf('mlp20')
+    const before = await ownAnswers(url)
+    const features = Array<number>(20).fill(3.4e38)
+    const tensor = { name: 'x', shape: [1, 20], datatype: 'FP32', data: features }
+    const asked: [string, unknown][] = [
+      ['/predict', { features }],
+      ['/predict/batch', { instances: [features] }],
+      ['/v2/models/m/infer', { inputs: [tensor] }],
+    ]
+    for (const [path, body] of asked) {
+      const { status, json } = await post(url + path, body)
+      const { error, code } = json as { error: { code: string } | string; code?: string }
+      expect([status, typeof error === 'string' ? code : error.code]).toEqual([422, 'unrepresentable_output'])
+    }
+    const body = JSON.stringify({ inputs: [tensor], parameters: { binary_data_output: true } })
+    const headers = { 'content-type': 'application/json' }
+    expect((await fetch(`${url}/v2/models/m/infer`, { method: 'POST', headers, body })).status).toBe(200)
+    const { ok, error, rejected } = await ownAnswers(url)
+    expect([ok - before.ok, error - before.error, rejected - before.rejected]).toEqual([1, 0, 3])
   })
 
   test('runs a model whose batch is fixed to one row by row', async () => {

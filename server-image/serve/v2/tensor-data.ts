@@ -1,6 +1,6 @@
 /** Elements of tensors between JSON and typed arrays; every element is checked, and 64-bit integers keep all their digits. */
 import { elementCount, unwrittenData, type Datatype, type Tensor, type TensorData } from '../../model/tensor.ts'
-import { ApiError } from '../api-error.ts'
+import { ApiError, unrepresentable } from '../api-error.ts'
 
 /**
  * @param data elements in row-major order, flat or nested as the shape says
@@ -112,14 +112,14 @@ const CHECKS: Readonly<Record<Datatype, ElementCheck>> = {
 
 /**
  * A tensor's elements as JSON, flat.
- * @throws ApiError `model_failed` when JSON has no word for one of them
+ * @throws ApiError `unrepresentable_output` when JSON has no word for one of them
  */
 export function dataJson(name: string, { datatype, data }: Tensor): string {
   if (Array.isArray(data)) return JSON.stringify(data)
   if (datatype === 'BOOL') return `[${Array.from(data as Uint8Array, (value) => value !== 0).join()}]`
   const isFloat = datatype === 'FP16' || datatype === 'FP32' || datatype === 'FP64'
   if (isFloat && !(data as Float32Array).every(Number.isFinite)) {
-    throw new ApiError('model_failed', `Output ${name} holds NaN or Infinity, which JSON cannot express.`)
+    throw unrepresentable(`Output ${name} holds NaN or infinity`)
   }
   return `[${data.join()}]`
 }
