@@ -8,6 +8,7 @@
 import type { Prediction } from '../model/rows.ts'
 import type { TabularSignature } from '../model/signature.ts'
 import { ApiError } from '../serve/api-error.ts'
+import { keptLabel } from './kept-label.ts'
 import type { FeedbackResult } from './metrics.ts'
 import type { Monitor } from './monitor.ts'
 
@@ -66,7 +67,7 @@ export function takeFeedback(
 
 function resultOf({ task }: TabularSignature, label: Label, { prediction }: Prediction): FeedbackResult {
   if (task === 'regression') return 'scored'
-  return label === prediction ? 'correct' : 'wrong'
+  return keptLabel(label) === keptLabel(prediction) ? 'correct' : 'wrong'
 }
 
 type Members = Readonly<Record<string, unknown>>

@@ -9,6 +9,7 @@ import type { FeatureValue, Prediction, Row } from '../model/rows.ts'
 import type { Signature, TabularSignature } from '../model/signature.ts'
 import { categoryOf } from './category.ts'
 import { featureDrift, type FeatureDrift, type WeightedCells } from './drift.ts'
+import { keptLabel } from './kept-label.ts'
 import { ProfileError, parseProfile, type FeatureProfile, type Profile } from './profile.ts'
 import { QualityWindow, type Quality } from './quality.ts'
 import { RecentAnswers, type AnswerId } from './recent-answers.ts'
@@ -53,6 +54,8 @@ interface KeptRow {
 interface Watched {
   readonly signature: TabularSignature
   readonly columns: readonly number[]
+  /** As labels are kept. */
+  readonly classes: readonly (number | string)[] | undefined
   readonly quality: QualityWindow
 }
 
@@ -92,7 +95,8 @@ export class Monitor {
       return
     }
     const columns = this.profile?.features.map((feature) => columnOf(signature, feature)) ?? []
-    this.#watched = { signature, columns, quality: new QualityWindow(signature.task, this.settings.feedbackWindow) }
+    const quality = new QualityWindow(signature.task, this.settings.feedbackWindow)
+    this.#watched = { signature, columns, classes: signature.classLabels?.map(keptLabel), quality }
   }
 
   /** @param rowAt the row that was answered with the prediction of this index; asked only for what is kept of it */
@@ -111,14 +115,14 @@ export class Monitor {
     const place = classes === undefined ? truth : classes.indexOf(truth)
     const probabilityOfTruth = typeof place === 'number' ? prediction.probabilities?.[place] : undefined
     this.#watched?.quality.add({
-      truth,
-      prediction: prediction.prediction,
+      truth: keptLabel(truth),
+      prediction: keptLabel(prediction.prediction),
       ...(probabilityOfTruth !== undefined && { probabilityOfTruth }),
     })
   }
 
   quality(): Quality {
-    return this.#watched?.quality.quality(this.#watched.signature.classLabels) ?? { count: 0 }
+    return this.#watched?.quality.quality(this.#watched.classes) ?? { count: 0 }
   }
 
   /** The model's recent answers. */

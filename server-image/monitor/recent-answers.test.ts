@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { Prediction } from '../model/rows.ts'
+import { keptLabel } from './kept-label.ts'
 import { RecentAnswers } from './recent-answers.ts'
 
 function answers(changes: Partial<ConstructorParameters<typeof RecentAnswers>[0]> = {}): RecentAnswers {
@@ -28,6 +29,23 @@ const predictions: fc.Arbitrary<Prediction[]> = fc
   )
 
 describe('recent answers', () => {
+  test('of long texts are kept in little memory, and known from each other', () => {
+    const recent = answers({ maxAnswers: 500, maxNumbers: 2000 })
+    const label = (index: number) => `${'long '.repeat(200_000)}${index}`
+    const before = process.memoryUsage()
+    let kept: number | string | undefined
+    for (let index = 0; index < 600; index += 1) {
+      const id = recent.newId()
+      // As models give them: one whole string each, of a megabyte.
+      recent.keep(id, [{ prediction: Buffer.from(label(index)).toString('latin1'), probability: null }])
+      kept = recent.find(id.text)?.predictions[0]?.prediction
+    }
+    expect([kept, kept]).toEqual([keptLabel(label(599)), keptLabel(kept ?? '')])
+    expect(kept).not.toBe(keptLabel(label(598)))
+    const { heapUsed, external } = process.memoryUsage()
+    expect(heapUsed + external - before.heapUsed - before.external).toBeLessThan(300 * 1024 * 1024)
+  })
+
   test('are found by the ids that they were given, until newer ones take their place', () => {
     const recent = answers()
     const ids = Array.from({ length: 20 }, () => {

@@ -4,10 +4,11 @@
  *
  * An id of our own tells where its answer lies, so nothing is hashed on the way of a request; only ids that clients chose are looked up
  * in a map. What was answered lies in arrays of numbers that are made once: an object for each answer would outlive many collections of
- * garbage, and cost each of them a copy.
+ * garbage, and cost each of them a copy. Texts are cut as `keptLabel` says.
  */
 import { createHash } from 'node:crypto'
 import type { Prediction } from '../model/rows.ts'
+import { keptLabel } from './kept-label.ts'
 
 /** Of one answer. */
 export interface AnswerId {
@@ -49,7 +50,7 @@ export class RecentAnswers {
   /** A ring of numbers; each answer's lie together. */
   readonly #numbers: Float64Array
   /** Predictions that are text, at their places in `#numbers`; only a model that answers with text has them. */
-  #labels: (string | undefined)[] | undefined
+  #labels: (number | string | undefined)[] | undefined
   // Of each answer, by its place: how many were kept before it, modulo the places.
   readonly #sequences: Float64Array
   readonly #starts: Int32Array
@@ -160,18 +161,26 @@ export class RecentAnswers {
   #forget(place: number): void {
     this.#forgotten += 1
     this.#sequences[place] = NOBODY
+    this.#forgetLabels(place)
     const clientId = this.#clientIds[place]
     if (clientId === undefined) return
     this.#clientIds[place] = undefined
     if (this.#byClientId.get(clientId) === place) this.#byClientId.delete(clientId)
   }
 
+  #forgetLabels(place: number): void {
+    if (this.#labels === undefined) return
+    const width = this.#widths[place] ?? ROW_HEAD
+    const start = this.#starts[place] ?? 0
+    for (let row = 0; row < (this.#rows[place] ?? 0); row += 1) this.#labels[start + row * width] = undefined
+  }
+
   #write({ prediction, probability, probabilities }: Prediction, at: number): void {
     const isText = typeof prediction === 'string'
     this.#numbers[at] = isText ? NaN : prediction
     if (isText) {
-      this.#labels ??= new Array<string | undefined>(this.#numbers.length)
-      this.#labels[at] = prediction
+      this.#labels ??= new Array<number | string | undefined>(this.#numbers.length)
+      this.#labels[at] = keptLabel(prediction)
     }
     this.#numbers[at + 1] = probability ?? NaN
     if (probabilities === undefined) return
