@@ -23,6 +23,7 @@ export function createCluster({ client, caches, writer, recorder }: ClusterOptio
       services: caches.owned('Service', metadata),
       jobs: caches.owned('Job', metadata),
       controllerRevisions: caches.owned('ControllerRevision', metadata),
+      configMaps: caches.owned('ConfigMap', metadata),
       pods: caches.pods(metadata),
       endpointSlices: caches.endpointSlices(metadata),
     }),

@@ -1,4 +1,5 @@
 import type {
+  V1ConfigMap,
   V1ControllerRevision,
   V1Deployment,
   V1EndpointSlice,
@@ -9,6 +10,7 @@ import type {
 import type { Evidence } from '../protocol/evidence.ts'
 import type { ModelDeployment } from './api/resource.ts'
 import { RESOLVE_LABEL, REVISION_LABEL, SCHEME_ANNOTATION, SERVER_PORT } from './core/children/object.ts'
+import { trafficConfigMapName, writtenPlan } from './core/children/traffic.ts'
 import { recordOf, type RevisionRecord } from './core/children/revision-record.ts'
 import { wantsEvidence } from './core/conditions.ts'
 import { NO_ANSWERS, tally, type Reading } from './core/gates/samples.ts'
@@ -30,6 +32,7 @@ export interface CachedChildren {
   readonly pods: readonly V1Pod[]
   readonly endpointSlices: readonly V1EndpointSlice[]
   readonly controllerRevisions: readonly V1ControllerRevision[]
+  readonly configMaps: readonly V1ConfigMap[]
 }
 
 /** What the operator remembers of one ModelDeployment between two looks; all of it may be lost without harm. */
@@ -75,6 +78,7 @@ export async function observe(
     resolves: resolvesOf(children, now()),
     reached: reachedBy(resource.metadata.name, children.endpointSlices),
     ...selectedBy(children.services.find((service) => service.metadata?.name === resource.metadata.name)),
+    ...writtenIn(resource, children.configMaps),
     applyProblems: memory.applyProblems,
     ...(traffic !== undefined && { traffic }),
   }
@@ -99,6 +103,7 @@ function ownedBy({ metadata }: ModelDeployment, labelled: CachedChildren): Cache
     services,
     jobs,
     controllerRevisions: labelled.controllerRevisions.filter(isOurs),
+    configMaps: labelled.configMaps.filter(isOurs),
     // A pod of a Deployment is a ReplicaSet's, which nobody watches here; its revision must be one that we run.
     pods: labelled.pods.filter((pod) => revisions.has(pod.metadata?.labels?.[REVISION_LABEL]) || isOfOurJobs(pod)),
     endpointSlices: labelled.endpointSlices.filter(controlledBy(uidsOf(services))),
@@ -112,6 +117,12 @@ function uidsOf(objects: readonly KubeObject[]): ReadonlySet<string | undefined>
 function selectedBy(service: V1Service | undefined): Pick<Observation, 'selected'> {
   const selected = service?.spec?.selector?.[REVISION_LABEL]
   return selected === undefined ? {} : { selected }
+}
+
+function writtenIn({ metadata }: ModelDeployment, configMaps: readonly V1ConfigMap[]): Pick<Observation, 'written'> {
+  const name = trafficConfigMapName(metadata.name)
+  const written = writtenPlan(configMaps.find((each) => each.metadata?.name === name)?.data)
+  return written === undefined ? {} : { written }
 }
 
 /** Names of the pods behind a Service that get new connections. */

@@ -224,7 +224,8 @@ function applyProblemsOf(seen: Observation): string {
   return seen.applyProblems.map(({ object, message }) => `${object}: ${message}`).join('; ')
 }
 
-/** True when the core has to hear from pods: nobody is asked while nothing is decided. */
+/** True when the core has to hear from pods: nobody is asked while nothing is decided, unless status forgot which plan they follow. */
 export function wantsEvidence(state: State): boolean {
-  return candidateOf(state.rollout) !== undefined || state.retiring.length > 0 || lingeringPeers(state).length > 0
+  const isAwaited = candidateOf(state.rollout) !== undefined || state.retiring.length > 0
+  return isAwaited || lingeringPeers(state).length > 0 || state.plan.id === 0
 }

@@ -97,6 +97,70 @@ describe('a status that somebody takes away', () => {
   })
 })
 
+describe('a plan that status forgot', () => {
+  /** Status is taken away at half the traffic, and somebody goes back to stable's spec before the operator looks again. */
+  function forgotten(): World {
+    const world = settled('good')
+    world.setSpec(specOf('better', { steps: [{ weight: 50, hold: '1h' }] }))
+    settle(world, { rounds: 30 })
+    expect(fileOf(world)).toMatchObject({ weightPermille: 500, peer: { revision: named('better') } })
+    const { status: _lost, ...rest } = world.resource
+    world.resource = rest
+    world.setSpec(specOf('good'))
+    return world
+  }
+  const fileOf = (world: World) => {
+    const files = world.objects.get('ConfigMap/m-traffic')?.data as Record<string, string>
+    return JSON.parse(files[`${named('good')}.json`] ?? '{}') as { id: number; weightPermille: number; peer?: object }
+  }
+  const relayService = `Service/${named('better')}`
+
+  test('is called off by a higher id, so that nobody relays any more', () => {
+    const world = forgotten()
+    const before = fileOf(world).id
+    settle(world)
+    expect(fileOf(world)).toMatchObject({ weightPermille: 0 })
+    expect(fileOf(world).peer).toBeUndefined()
+    expect(fileOf(world).id).toBeGreaterThan(before)
+    expect(world.pods.map((pod) => pod.planId)).toEqual([fileOf(world).id, fileOf(world).id])
+    expect(conditionOf(world, 'Ready')).toMatchObject({ status: 'True' })
+    expect(world.unanswered).toBe(0)
+  })
+
+  test('leaves its address to nobody else while a pod may still relay to it', () => {
+    const world = forgotten()
+    world.plansArrive = false
+    settle(world, { rounds: 60 })
+    expect([...world.objects.keys()]).toContain(relayService)
+    world.podsAnswer = false
+    settle(world, { rounds: 60 })
+    expect([...world.objects.keys()]).toContain(relayService)
+    world.plansArrive = true
+    world.podsAnswer = true
+    settle(world)
+    expect([...world.objects.keys()]).not.toContain(relayService)
+  })
+
+  test('is called off also when the ConfigMap was lost with it: the pods say how far they are', () => {
+    const world = forgotten()
+    const [{ planId } = { planId: 0 }] = world.pods
+    world.remove('ConfigMap/m-traffic')
+    settle(world)
+    expect(fileOf(world).id).toBeGreaterThan(planId)
+    expect(world.pods.map((pod) => pod.planId)).toEqual([fileOf(world).id, fileOf(world).id])
+  })
+
+  test('is told above what pods follow, when status was set back by a restore', () => {
+    const world = shifting()
+    const { plan: told, ...earlier } = world.resource.status ?? {}
+    world.resource = { ...world.resource, status: { ...earlier, plan: { ...told, id: 1 } } }
+    for (const pod of world.pods) pod.planId = 7
+    settle(world, { rounds: 4 })
+    expect(fileOf(world)).toMatchObject({ id: 8, weightPermille: 100 })
+    expect(world.resource.status?.rollout?.acknowledgedAt).toBeDefined()
+  })
+})
+
 describe('a stable revision that nobody can bring back', () => {
   test('because its pods cannot be made does not keep its fix from users', () => {
     const world = settled('good')

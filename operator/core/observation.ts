@@ -3,6 +3,7 @@ import type { ResolveResult } from '../../protocol/resolve.ts'
 import type { ModelDeployment } from '../api/resource.ts'
 import type { DepartedTotals, Samples } from './gates/samples.ts'
 import type { RevisionRecord } from './children/revision-record.ts'
+import type { WrittenPlan } from './children/traffic.ts'
 import type { RevisionName } from './revision.ts'
 import type { Instant } from './instant.ts'
 
@@ -20,6 +21,8 @@ export interface Observation {
   readonly resolves: ReadonlyMap<RevisionName, ResolveSeen>
   /** What the requests under the plan in force came to; absent while no candidate has a share. */
   readonly traffic?: TrafficSeen
+  /** What the plan's ConfigMap tells the pods; absent when there is none of ours that can be read. */
+  readonly written?: WrittenPlan
   /** The revision that the users' Service selects now; absent when there is no such Service of ours, or nothing behind it. */
   readonly selected?: RevisionName
   /** Names of the pods that the users' Service sends requests to, from its EndpointSlices. */

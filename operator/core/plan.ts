@@ -18,6 +18,7 @@ import { revisionName, type RevisionName } from './revision.ts'
 import { handleAction } from './rollout/actions.ts'
 import { RETIRING_LOOK_INTERVAL_MS, advance, retire } from './rollout/advance.ts'
 import { withoutCertificate } from './rollout/certificates.ts'
+import { aboveForgottenPlan } from './rollout/forgotten-plan.ts'
 import { lingeringPeers, withPeers } from './rollout/peers.ts'
 import { rollBack } from './rollout/transitions.ts'
 import { holdEndsAt } from './rollout/shifting.ts'
@@ -44,7 +45,7 @@ const LOOK_INTERVAL_MS = 2000
 
 export function plan(seen: Observation, settings: ChildrenSettings, now: Instant): Plan {
   const { spec } = seen.resource
-  const before = withKnownStable(decodeState(seen.resource.status), seen)
+  const before = aboveForgottenPlan(withKnownStable(decodeState(seen.resource.status), seen), seen, now)
   const problems = [...specProblems(spec), ...templateProblems(spec), ...relayProblems(before, seen)]
   const { state, situation } = decide(before, seen, problems, now)
   const requeueAfterMs = nextLook(state, situation, problems.length === 0)

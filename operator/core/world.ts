@@ -8,6 +8,7 @@ import type { ResolveResult } from '../../protocol/resolve.ts'
 import type { ModelDeployment, ModelDeploymentSpec } from '../api/resource.ts'
 import type { Child } from './children/children.ts'
 import { REVISION_LABEL, type KubeObject } from './children/object.ts'
+import { writtenPlan } from './children/traffic.ts'
 import { recordOf } from './children/revision-record.ts'
 import { NO_ANSWERS } from './gates/samples.ts'
 import type { ApplyProblem, Observation, PodSeen, ResolveSeen, Workload } from './observation.ts'
@@ -130,11 +131,13 @@ export class World {
       .flatMap((each) => recordOf(each as never) ?? [])
     const revisions = new Set([...records.map((record) => record.revision), ...this.#replicas.keys()])
     const plan = this.resource.status?.plan
+    const written = writtenPlan(this.objects.get('ConfigMap/m-traffic')?.data as Record<string, string> | undefined)
     return {
       resource: this.resource,
       records: new Map(records.map((record) => [record.revision, record])),
       workloads: new Map([...revisions].map((revision) => [revision, this.#workload(revision)])),
       resolves: this.#resolves(),
+      ...(written !== undefined && { written }),
       ...(this.serves !== undefined && { selected: this.serves }),
       reached: new Set(this.pods.filter((pod) => pod.revision === this.serves && pod.ready).map((pod) => pod.name)),
       applyProblems: this.#applyProblems,

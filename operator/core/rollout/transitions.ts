@@ -149,7 +149,7 @@ export function pauseOnFailure(state: State, rollout: Shifting, gate: GateReport
 }
 
 /** The same step under a new plan: nobody has acknowledged it, and its counters start at zero. */
-export function unacknowledgedYet(rollout: Shifting, at: Situation): Shifting {
+export function unacknowledgedYet(rollout: Shifting, at: Pick<Situation, 'now'>): Shifting {
   const { acknowledgedAt: _ofTheOldPlan, judgedAt: _then, departed: _counted, ...rest } = rollout
   return { ...rest, since: at.now }
 }
