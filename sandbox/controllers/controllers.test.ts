@@ -354,6 +354,23 @@ describe('the controllers on the sandbox API server', () => {
     expect((await podsOf('web')).map((pod) => pod.metadata.uid).sort()).toEqual(before)
   })
 
+  test('an object deleted as Orphan is gone once all that it owned is released, whatever else happens to it', async () => {
+    await freshNamespace()
+    const { client } = stage
+    const owner = await client.create(resources.CONFIG_MAP, { metadata: { namespace, name: 'owner' } })
+    const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'owner', uid: owner.metadata?.uid ?? '' }]
+    for (const name of ['one', 'two'])
+      await client.create(resources.CONFIG_MAP, { metadata: { namespace, name, ownerReferences } })
+    await client.delete(resources.CONFIG_MAP, { namespace, name: 'owner' }, { propagation: 'Orphan' })
+    const left = await eventually(async () => {
+      const { items } = await client.list(resources.CONFIG_MAP, { namespace })
+      const ours = items.filter(({ metadata }) => metadata?.name !== 'kube-root-ca.crt')
+      return ours.some(({ metadata }) => metadata?.name === 'owner') ? undefined : ours
+    }, 'the owner gone')
+    expect(left.map(({ metadata }) => metadata?.name).sort()).toEqual(['one', 'two'])
+    expect(left.map(({ metadata }) => metadata?.ownerReferences ?? [])).toEqual([[], []])
+  })
+
   test('a namespace that is deleted takes everything in it along', async () => {
     await freshNamespace()
     const { client } = stage

@@ -90,11 +90,13 @@ function nameOfResource(resource: Resource): string {
 
 function seen(collector: Collector, node: Node): void {
   const { graph } = collector
+  const formerOwners = graph.get(node.uid)?.owners ?? []
   graph.put(node)
   if (node.owners.length > 0 || node.isDeleting) collector.enqueue(node.uid)
   if (waitsForDependents(node)) for (const dependent of graph.dependentsOf(node.uid)) collector.enqueue(dependent.uid)
   // An object that no longer blocks its owner, or is no longer below it, may have been all that a deletion waited for.
-  for (const owner of node.owners) if (graph.get(owner.uid)?.isDeleting === true) collector.enqueue(owner.uid)
+  for (const owner of [...formerOwners, ...node.owners])
+    if (graph.get(owner.uid)?.isDeleting === true) collector.enqueue(owner.uid)
 }
 
 function removed(collector: Collector, node: Node): void {
