@@ -12,6 +12,7 @@ import type { ModelDeployment } from './api/resource.ts'
 import { RESOLVE_LABEL, REVISION_LABEL, SCHEME_ANNOTATION, SERVER_PORT } from './core/children/object.ts'
 import { trafficConfigMapName, writtenPlan } from './core/children/traffic.ts'
 import { recordOf, type RevisionRecord } from './core/children/revision-record.ts'
+import { schemeShown } from './core/children/workload.ts'
 import { wantsEvidence } from './core/conditions.ts'
 import { NO_ANSWERS, tally, type Reading } from './core/gates/samples.ts'
 import type { Instant } from './core/instant.ts'
@@ -162,14 +163,17 @@ function workloadsOf(
   const revisions = [...new Set([...deployments.keys(), ...services.keys()])].filter((each) => each !== undefined)
   return new Map(
     revisions.map((revision) => {
-      const desiredReplicas = deployments.has(revision) ? (deployments.get(revision)?.spec?.replicas ?? 1) : undefined
-      const problem = replicaProblem(deployments.get(revision))
-      const clusterIP = services.get(revision)?.spec?.clusterIP
+      const [deployment, service] = [deployments.get(revision), services.get(revision)]
+      const clusterIP = service?.spec?.clusterIP
+      const problem = replicaProblem(deployment)
+      const scheme = schemeShown(deployment, service)
+      const desiredReplicas = deployment && (deployment.spec?.replicas ?? 1)
       const workload: Workload = {
         pods: pods.filter((each) => each.revision === revision).map((each) => each.pod),
         ...(desiredReplicas !== undefined && { desiredReplicas }),
         ...(problem !== undefined && { problem }),
         ...(clusterIP !== undefined && clusterIP !== 'None' && clusterIP !== '' && { clusterIP }),
+        ...(scheme !== undefined && { scheme }),
       }
       return [revision, workload]
     }),

@@ -4,7 +4,7 @@ import type { ModelDeployment } from '../api/resource.ts'
 import type { DepartedTotals, Samples } from './gates/samples.ts'
 import type { RevisionRecord } from './children/revision-record.ts'
 import type { WrittenPlan } from './children/traffic.ts'
-import type { RevisionName } from './revision.ts'
+import { schemeOf, type RevisionName, type Scheme } from './revision.ts'
 import type { Instant } from './instant.ts'
 
 /**
@@ -47,6 +47,8 @@ export interface Workload {
   readonly clusterIP?: string
   /** Why it cannot have its pods, as its Deployment says: `FailedCreate: ... exceeded quota ...`. */
   readonly problem?: string
+  /** What its Deployment says that its pods speak, or else what its Service says; absent when there is neither. */
+  readonly scheme?: Scheme
 }
 
 export interface PodSeen {
@@ -86,6 +88,12 @@ const NO_WORKLOAD: Workload = { pods: [] }
 
 export function workloadOf(seen: Observation, revision: RevisionName | undefined): Workload {
   return (revision === undefined ? undefined : seen.workloads.get(revision)) ?? NO_WORKLOAD
+}
+
+/** What a revision speaks: by its record; when that is gone, by what runs. Undefined when neither is there to tell. */
+export function knownScheme(revision: RevisionName, seen: Observation): Scheme | undefined {
+  const record = seen.records.get(revision)
+  return record === undefined ? workloadOf(seen, revision).scheme : schemeOf(record.source)
 }
 
 export function readyPods(workload: Workload): readonly PodSeen[] {

@@ -9,6 +9,7 @@ import type { ModelDeployment, ModelDeploymentSpec } from '../api/resource.ts'
 import type { Child } from './children/children.ts'
 import { REVISION_LABEL, type KubeObject } from './children/object.ts'
 import { writtenPlan } from './children/traffic.ts'
+import { schemeShown } from './children/workload.ts'
 import { recordOf } from './children/revision-record.ts'
 import { NO_ANSWERS } from './gates/samples.ts'
 import type { ApplyProblem, Observation, PodSeen, ResolveSeen, Workload } from './observation.ts'
@@ -129,7 +130,9 @@ export class World {
     const records = [...this.objects.values()]
       .filter((each) => each.kind === 'ControllerRevision')
       .flatMap((each) => recordOf(each as never) ?? [])
-    const revisions = new Set([...records.map((record) => record.revision), ...this.#replicas.keys()])
+    const services = [...this.objects.values()].filter((each) => each.kind === 'Service')
+    const ofServices = services.flatMap((each) => each.metadata.labels?.[REVISION_LABEL] ?? [])
+    const revisions = new Set([...records.map((record) => record.revision), ...this.#replicas.keys(), ...ofServices])
     const plan = this.resource.status?.plan
     const written = writtenPlan(this.objects.get('ConfigMap/m-traffic')?.data as Record<string, string> | undefined)
     return {
@@ -328,7 +331,10 @@ export class World {
 
   #workload(revision: RevisionName): Workload {
     const desiredReplicas = this.#replicas.get(revision)
+    const live = (kind: string) => this.objects.get(`${kind}/${revision}`) as object | undefined
+    const scheme = schemeShown(live('Deployment'), live('Service'))
     return {
+      ...(scheme !== undefined && { scheme }),
       ...(desiredReplicas !== undefined && { desiredReplicas }),
       ...(this.objects.has(`Service/${revision}`) && { clusterIP: this.clusterIPs.get(revision) ?? '10.0.0.1' }),
       pods: this.pods.filter((pod) => pod.revision === revision).map((pod) => this.#podSeen(pod)),

@@ -1,6 +1,7 @@
 import type { ModelDeployment } from '../../api/resource.ts'
 import type { RevisionName, Scheme } from '../revision.ts'
 import {
+  SCHEME_ANNOTATION,
   SERVER_PORT,
   commonLabels,
   ownedMetadata,
@@ -120,6 +121,29 @@ function publicPorts({ spec: { service = {} } }: ModelDeployment, scheme: Scheme
   const appProtocol = scheme === 'https' ? 'https' : 'kubernetes.io/h2c'
   const grpc = { name: 'grpc', port: grpcPort, targetPort: 'grpc', protocol: 'TCP', appProtocol }
   return grpcPort === undefined ? [servicePort(port, scheme)] : [servicePort(port, scheme), grpc]
+}
+
+interface DeploymentLike {
+  readonly spec?: {
+    readonly template?: { readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> } }
+  }
+}
+
+interface ServiceLike {
+  readonly spec?: { readonly ports?: readonly { readonly appProtocol?: string }[] }
+}
+
+/** What live objects of a revision say that its pods speak: its Deployment, or its Service when that is gone. */
+export function schemeShown(
+  deployment: DeploymentLike | undefined,
+  service: ServiceLike | undefined,
+): Scheme | undefined {
+  if (deployment === undefined && service === undefined) return undefined
+  const said =
+    deployment === undefined
+      ? service?.spec?.ports?.[0]?.appProtocol
+      : deployment.spec?.template?.metadata?.annotations?.[SCHEME_ANNOTATION]
+  return said === 'https' ? 'https' : 'http'
 }
 
 function servicePort(port: number, scheme: Scheme) {

@@ -1,5 +1,5 @@
-import type { Observation } from '../observation.ts'
-import { schemeOf, type RevisionName, type RevisionSource } from '../revision.ts'
+import { knownScheme, type Observation } from '../observation.ts'
+import type { RevisionName, RevisionSource } from '../revision.ts'
 import type { State } from '../state.ts'
 
 /**
@@ -12,12 +12,9 @@ export function withoutCertificate(
   wanted: RevisionName,
   { server }: Pick<RevisionSource, 'server'>,
   { stable, retiring }: State,
-  { records }: Observation,
+  seen: Observation,
 ): RevisionName | undefined {
   if (server?.tls?.mode !== 'Mutual' || stable === wanted) return undefined
   const relaying = [...(stable === undefined ? [] : [stable]), ...retiring.map(({ revision }) => revision)]
-  return relaying.find((revision) => {
-    const record = records.get(revision)
-    return revision !== wanted && record !== undefined && schemeOf(record.source) === 'http'
-  })
+  return relaying.find((revision) => revision !== wanted && knownScheme(revision, seen) === 'http')
 }

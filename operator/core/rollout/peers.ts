@@ -1,6 +1,6 @@
-import { workloadOf, type Observation } from '../observation.ts'
+import { knownScheme, workloadOf, type Observation } from '../observation.ts'
 import { peerAddress, peerOf } from '../peer-address.ts'
-import { canonicalJson, schemeOf, type RevisionName, type Scheme } from '../revision.ts'
+import { canonicalJson, type RevisionName, type Scheme } from '../revision.ts'
 import { liveRevisions, type Rollout, type State } from '../state.ts'
 import { podsBehind } from './acknowledgement.ts'
 import type { Situation } from './situation.ts'
@@ -53,11 +53,10 @@ function currentPeers(state: State, seen: Observation): Readonly<Record<Revision
   )
 }
 
-/** What a revision speaks, by its record; when that is gone, as it was when others were told of it. */
-export function schemeSeen(revision: RevisionName | undefined, { plan }: State, { records }: Observation): Scheme {
-  const record = revision === undefined ? undefined : records.get(revision)
-  if (record !== undefined) return schemeOf(record.source)
-  return peerOf(plan.peers[revision ?? ''] ?? '').scheme
+/** What a revision speaks; when nothing of it is there to tell, as it was when others were told of it. */
+export function schemeSeen(revision: RevisionName | undefined, { plan }: State, seen: Observation): Scheme {
+  if (revision === undefined) return 'http'
+  return knownScheme(revision, seen) ?? peerOf(plan.peers[revision] ?? '').scheme
 }
 
 function anew(rollout: Rollout, at: Situation): Rollout {
