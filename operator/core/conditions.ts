@@ -11,10 +11,17 @@ import { shiftingMessage } from './rollout/shifting.ts'
 import { describeRevision, fullSize, type Situation } from './rollout/situation.ts'
 
 /** What the conditions are drawn from. */
-export interface Outlook {
+export interface Outlook extends Obstacles {
   readonly state: State
   readonly situation: Situation
+}
+
+/** Why spec is not being done, nor will be as things are. */
+export interface Obstacles {
+  /** What a person has to mend in spec. */
   readonly problems: readonly SpecProblem[]
+  /** What passes by itself; absent when nothing is waited for. */
+  readonly waitsFor?: string
 }
 
 interface Answer {
@@ -74,8 +81,9 @@ function asConditions(
   })
 }
 
-function stalledAnswer({ state, situation, problems }: Outlook): Answer {
-  const [problem] = problems
+function stalledAnswer(outlook: Outlook): Answer {
+  const { state, situation, problems } = outlook
+  const [problem] = state.override === undefined ? problems : []
   if (problem !== undefined) return yes('InvalidSpec', problem.message)
   const rejection = standingRejection(state, situation)
   const lasting = situation.seen.applyProblems.find(
@@ -92,13 +100,8 @@ function stalledAnswer({ state, situation, problems }: Outlook): Answer {
   if (state.held?.by === 'GateFailure') return yes('GateFailed', state.held.reason)
   const lost = lostRecord(state, situation)
   if (lost !== undefined) return yes('RecordMissing', lost)
-  const { override } = state
-  if (override !== undefined && override.revision === state.stable && state.rollout.phase === 'Idle') {
-    return yes(
-      'Overridden',
-      `${describeRevision(override.revision, situation.seen)} serves because of an undo, spec asks for ${override.specRevision}; change spec, or retry ${override.specRevision}`,
-    )
-  }
+  const overridden = overriddenSpec(outlook)
+  if (overridden !== undefined) return yes('Overridden', overridden)
   const late = lateAcknowledgement(state, situation)
   if (late !== undefined) return yes('PlanNotAcknowledged', late)
   return no('NotStalled', 'nothing waits for a person')
@@ -108,6 +111,15 @@ function stalledAnswer({ state, situation, problems }: Outlook): Answer {
 function standingRejection({ stable, rejected, rollout }: State, { desired }: Situation): Rejection | undefined {
   if (desired === stable || rollout.phase !== 'Idle') return undefined
   return rejected.find((each) => each.revision === desired)
+}
+
+/** How to leave an undo comes first; what else is wrong with spec counts once it is left. */
+function overriddenSpec({ state, situation, problems: [problem] }: Outlook): string | undefined {
+  const { override, stable, rollout } = state
+  if (override === undefined || override.revision !== stable || rollout.phase !== 'Idle') return undefined
+  const { revision, specRevision } = override
+  const also = problem === undefined ? '' : `; besides, ${problem.message}`
+  return `${describeRevision(revision, situation.seen)} serves because of an undo, spec asks for ${specRevision}; change spec, or retry ${specRevision}${also}`
 }
 
 /** Pods that run go on, but a revision without its record can be neither repaired nor gone back to. */
@@ -136,11 +148,12 @@ function lateAcknowledgement(state: State, { seen, now }: Situation): string | u
   )
 }
 
-function readyAnswer({ state, situation }: Outlook, stalled: Answer): Answer {
+function readyAnswer({ state, situation, waitsFor }: Outlook, stalled: Answer): Answer {
   const { seen, desired } = situation
   const ready = reachedPods(state, seen)
   if (stalled.status === 'True') return no(stalled.reason, stalled.message)
   if (state.rollout.phase !== 'Idle') return no(state.rollout.phase, progress(state, situation))
+  if (waitsFor !== undefined && state.override === undefined) return no('WaitingForRetiring', waitsFor)
   if (state.stable !== desired || state.stable === undefined)
     return no('Pending', `${describeRevision(desired, seen)} is about to be rolled out`)
   if (ready === 0) {

@@ -369,6 +369,37 @@ describe('an undo', () => {
     expect(world.unanswered).toBe(0)
   })
 
+  const unsupported = { ...specOf('better'), monitoring: {} }
+
+  test('is done although spec is invalid, and status says first how to leave it', () => {
+    const world = switched()
+    world.setSpec(unsupported)
+    settle(world, { rounds: 3 })
+    expect(conditionOf(world, 'Stalled')).toMatchObject({ status: 'True', reason: 'InvalidSpec' })
+    undo(world, 'good')
+    expect(world.resource.status?.lastHandledAction?.result).toBe('Done')
+    expect(world.serves).toBe(named('good'))
+    const { reason, message } = conditionOf(world, 'Stalled') ?? {}
+    expect(reason).toBe('Overridden')
+    expect(message).toMatch(/or retry m-\w+; besides, spec\.monitoring is not supported/)
+    world.annotate({ id: 'r', verb: 'retry', revision: named('better') })
+    settle(world, { rounds: 3 })
+    expect(conditionOf(world, 'Stalled')).toMatchObject({ status: 'True', reason: 'InvalidSpec' })
+    expect(world.unanswered).toBe(0)
+  })
+
+  test('that is under way goes on when spec becomes invalid', () => {
+    const world = switched()
+    world.annotate({ id: 'u', verb: 'undo', revision: named('good') })
+    settle(world, { rounds: 1 })
+    world.setSpec(unsupported)
+    settle(world, { rounds: 1 })
+    expect(conditionOf(world, 'Stalled')).toMatchObject({ status: 'False' })
+    settle(world, { rounds: 40 })
+    expect(world.serves).toBe(named('good'))
+    expect(world.resource.status?.history?.[0]).toMatchObject({ revision: named('good'), outcome: 'Promoted' })
+  })
+
   test('to a warm revision that is called off leaves it warm', () => {
     const world = switched()
     world.annotate({ id: 'u', verb: 'undo', revision: named('good') })

@@ -10,7 +10,7 @@ import {
 } from './children/children.ts'
 import { revisionSelector } from './children/object.ts'
 import { templateProblems } from './children/template-problems.ts'
-import { conditionsOf } from './conditions.ts'
+import { conditionsOf, type Obstacles, type Outlook } from './conditions.ts'
 import type { Instant } from './instant.ts'
 import { readyPods, workloadOf, type Observation } from './observation.ts'
 import { policyOf } from './policy.ts'
@@ -23,7 +23,7 @@ import { lingeringPeers, withPeers } from './rollout/peers.ts'
 import { rollBack } from './rollout/transitions.ts'
 import { holdEndsAt } from './rollout/shifting.ts'
 import { sourceInStatus, versionOf, type Situation } from './rollout/situation.ts'
-import { specProblems, type SpecProblem } from './spec-problems.ts'
+import { specProblems } from './spec-problems.ts'
 import { candidateOf, type State } from './state.ts'
 import { decodeState, encodeState } from './status-codec.ts'
 
@@ -44,12 +44,11 @@ export interface Plan {
 const LOOK_INTERVAL_MS = 2000
 
 export function plan(seen: Observation, settings: ChildrenSettings, now: Instant): Plan {
-  const { spec } = seen.resource
   const before = aboveForgottenPlan(withKnownStable(decodeState(seen.resource.status), seen), seen, now)
-  const problems = [...specProblems(spec), ...templateProblems(spec), ...relayProblems(before, seen)]
-  const { state, situation } = decide(before, seen, problems, now)
-  const requeueAfterMs = nextLook(state, situation, problems.length === 0)
-  const status = statusOf(state, situation, problems)
+  const { state, situation } = decide(before, seen, now)
+  const outlook = { state, situation, ...obstaclesOf(state, seen) }
+  const requeueAfterMs = nextLook(outlook)
+  const status = statusOf(outlook)
   return {
     status,
     children: childrenOf(state, seen, settings, now),
@@ -62,37 +61,36 @@ export function plan(seen: Observation, settings: ChildrenSettings, now: Instant
   }
 }
 
-/** A replaced revision is gone after a while, and the problem with it. */
-function relayProblems(state: State, seen: Observation): SpecProblem[] {
+/** What keeps spec from being done: what a person has to mend, and what passes by itself. */
+function obstaclesOf(state: State, seen: Observation): Obstacles {
   const { metadata, spec } = seen.resource
+  const problems = [...specProblems(spec), ...templateProblems(spec)]
   const plain = withoutCertificate(revisionName(metadata.name, spec), spec, state, seen)
-  if (plain === undefined) return []
+  if (plain === undefined) return { problems }
   const field = 'spec.server.tls.mode'
   const refuses = (role: string) =>
     `${field}: Mutual refuses what ${role} (${plain}) relays, as that has no certificate`
-  const message =
-    plain === state.stable
-      ? `${refuses('stable')}; roll out mode: Simple first, then Mutual`
-      : `${refuses('a replaced revision')}; it goes on once that is gone`
-  return [{ field, message }]
+  return plain === state.stable
+    ? { problems: [...problems, { field, message: `${refuses('stable')}; roll out mode: Simple first, then Mutual` }] }
+    : { problems, waitsFor: `${refuses('a replaced revision')}; it goes on once that is gone` }
 }
 
-function decide(
-  before: State,
-  seen: Observation,
-  problems: readonly SpecProblem[],
-  now: Instant,
-): { state: State; situation: Situation } {
+function decide(before: State, seen: Observation, now: Instant): { state: State; situation: Situation } {
   const current = withoutStaleOverride(before, seen)
   const situation = situationOf(current, seen, now)
   const acted = handleAction(current, situation)
   const after = acted === current ? situation : situationOf(acted, seen, now)
-  const state = acted.rollout.phase === current.rollout.phase ? moved(acted, after, problems) : acted
+  const state = acted.rollout.phase === current.rollout.phase ? moved(acted, after) : acted
   return { state: withPeers(state, before.plan.id, after), situation: after }
 }
 
-function moved(state: State, at: Situation, [problem]: readonly SpecProblem[]): State {
-  return problem === undefined ? advance(state, at) : standStill(state, at, problem)
+/** An undo goes to a revision that is frozen, so what is wrong with spec meanwhile does not stand in its way. */
+function moved(state: State, at: Situation): State {
+  const { problems, waitsFor } = obstaclesOf(state, at.seen)
+  const [problem] = problems
+  const isOverridden = state.override !== undefined
+  if (isOverridden || (problem === undefined && waitsFor === undefined)) return advance(state, at)
+  return standStill(state, at, problem === undefined ? (waitsFor ?? '') : `spec became invalid: ${problem.message}`)
 }
 
 function situationOf(state: State, seen: Observation, now: Instant): Situation {
@@ -101,12 +99,12 @@ function situationOf(state: State, seen: Observation, now: Instant): Situation {
   return { seen, policy: policyOf(seen.resource.spec), desired, generation: metadata.generation, now }
 }
 
-/** An invalid spec starts nothing, and takes a candidate that it no longer describes out of the traffic; stable goes on. */
-function standStill(state: State, at: Situation, problem: SpecProblem): State {
+/** A spec that cannot be done starts nothing, and takes a candidate that it no longer describes out of the traffic; stable goes on. */
+function standStill(state: State, at: Situation, message: string): State {
   const { rollout } = state
   if (rollout.phase === 'Idle') return retire(state, at)
   if (rollout.phase === 'RollingBack') return advance(state, at)
-  return rollBack(state, rollout, { kind: 'Superseded', message: `spec became invalid: ${problem.message}` }, at)
+  return rollBack(state, rollout, { kind: 'Superseded', message }, at)
 }
 
 /**
@@ -127,7 +125,8 @@ function withoutStaleOverride(state: State, { resource }: Observation): State {
   return rest
 }
 
-function statusOf(state: State, situation: Situation, problems: readonly SpecProblem[]): ModelDeploymentStatus {
+function statusOf(outlook: Outlook): ModelDeploymentStatus {
+  const { state, situation } = outlook
   const { seen } = situation
   const candidate = candidateOf(state.rollout)
   const stable = state.stable
@@ -137,7 +136,7 @@ function statusOf(state: State, situation: Situation, problems: readonly SpecPro
     ...(stable !== undefined && { selector: selectorText(stable), stable: revisionStatus(stable, seen) }),
     ...(candidate !== undefined && { candidate: revisionStatus(candidate, seen) }),
     ...encodeState(state),
-    conditions: conditionsOf({ state, situation, problems }),
+    conditions: conditionsOf(outlook),
   }
 }
 
@@ -160,12 +159,13 @@ function revisionStatus(revision: RevisionName, seen: Observation): NonNullable<
   }
 }
 
-function nextLook(state: State, situation: Situation, mayStart: boolean): number | undefined {
+function nextLook(outlook: Outlook): number | undefined {
+  const { state, situation } = outlook
   const { rollout } = state
   const { now } = situation
   const waits: number[] = []
   if (rollout.phase !== 'Idle') waits.push(LOOK_INTERVAL_MS)
-  if (rollout.phase === 'Idle' && mayStart && candidateWanted(state, situation)) waits.push(0)
+  if (rollout.phase === 'Idle' && candidateWanted(outlook)) waits.push(0)
   if (state.retiring.length > 0 || lingeringPeers(state).length > 0) waits.push(RETIRING_LOOK_INTERVAL_MS)
   if (state.stable !== undefined && !situation.seen.records.has(state.stable)) waits.push(RESOLVE_RETRY_MS)
   if (rollout.phase === 'Shifting') {
@@ -182,6 +182,7 @@ function waitsForPods({ stable }: State, { seen }: Situation): boolean {
   return desiredReplicas !== 0 && pods.length > 0 && pods.every((pod) => !pod.ready)
 }
 
-function candidateWanted(state: State, { desired }: Situation): boolean {
-  return desired !== state.stable && !state.rejected.some((rejection) => rejection.revision === desired)
+function candidateWanted({ state, situation: { desired }, problems, waitsFor }: Outlook): boolean {
+  const mayStart = state.override !== undefined || (problems.length === 0 && waitsFor === undefined)
+  return mayStart && desired !== state.stable && !state.rejected.some((rejection) => rejection.revision === desired)
 }

@@ -56,6 +56,18 @@ describe('a revision that speaks TLS after one that does not', () => {
     expect(fileOf(world, plain)).toEqual(before)
   })
 
+  test('goes on being called by TLS though its record is lost while nothing is under way', () => {
+    const world = settle(newWorld(secure))
+    world.remove(`ControllerRevision/${nameOf(secure)}`)
+    settle(world, { rounds: 3 })
+    expect(conditionOf(world, 'Stalled')).toMatchObject({ reason: 'RecordMissing' })
+    for (const service of ['m', 'm-canary']) expect(protocolsOf(world, service)).toEqual(['https', 'https'])
+    expect(protocolsOf(world, nameOf(secure))).toEqual(['https'])
+    world.remove(`Deployment/${nameOf(secure)}`)
+    settle(world, { rounds: 1 })
+    expect(protocolsOf(world, 'm')).toEqual(['https', 'https'])
+  })
+
   test('cannot ask for certificates at once: stable has none to show, and goes on', () => {
     const world = settle(newWorld(plain))
     const mutual = withTls('better', 'Mutual')
@@ -93,11 +105,25 @@ test('asking for certificates waits until a replaced revision without one is gon
   while (world.serves !== nameOf(simple)) settle(world, { rounds: 1 })
   world.setSpec(mutual)
   expect(refusedRounds(world, plain, mutual, 3)).toBe(0)
-  expect(conditionOf(world, 'Stalled')?.message).toMatch(
+  expect(conditionOf(world, 'Stalled')).toMatchObject({ status: 'False' })
+  expect(conditionOf(world, 'Reconciling')).toMatchObject({ status: 'True', reason: 'WaitingForRetiring' })
+  expect(conditionOf(world, 'Ready')?.message).toMatch(
     /a replaced revision .* relays, .*; it goes on once that is gone/,
   )
   expect(refusedRounds(world, plain, mutual, 500)).toBe(0)
   expect(world.serves).toBe(nameOf(mutual))
+})
+
+test('an undo while spec waits for a replaced revision says how to leave it', () => {
+  const [plain, simple, mutual] = [withTls('good', 'none'), withTls('better', 'Simple'), withTls('better', 'Mutual')]
+  const world = settle(newWorld(plain))
+  world.setSpec(simple)
+  while (world.serves !== nameOf(simple)) settle(world, { rounds: 1 })
+  world.setSpec(mutual)
+  world.annotate({ id: 'u', verb: 'undo', revision: nameOf(plain) })
+  settle(world, { rounds: 60 })
+  expect(world.serves).toBe(nameOf(plain))
+  expect(conditionOf(world, 'Stalled')).toMatchObject({ status: 'True', reason: 'Overridden' })
 })
 
 test('an undo to a revision that asks for certificates is refused while stable has none', () => {
