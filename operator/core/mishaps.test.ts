@@ -462,25 +462,6 @@ describe('a replaced revision', () => {
   })
 })
 
-describe('a size of zero', () => {
-  test('is what somebody asked for: ready, with nothing left to wait for', () => {
-    const world = newWorld({ ...specOf('good'), scaling: { replicas: 0 } })
-    settle(world)
-    expect(conditionOf(world, 'Ready')).toMatchObject({ status: 'True', reason: 'ScaledToZero' })
-    expect(conditionOf(world, 'Reconciling')).toMatchObject({ status: 'False' })
-    expect(conditionOf(world, 'Available')).toMatchObject({ status: 'False' })
-  })
-
-  test('ends when an autoscaler is asked for, which would not wake a Deployment itself', () => {
-    const world = newWorld({ ...specOf('good'), scaling: { replicas: 0 } })
-    settle(world)
-    const { scaling: _zero, ...rest } = specOf('good')
-    world.setSpec({ ...rest, autoscaling: { minReplicas: 2, maxReplicas: 4 } })
-    settle(world)
-    expect(world.replicasOf(named('good'))).toBe(2)
-  })
-})
-
 describe('the address of a Service', () => {
   const addressIn = (world: World) => {
     const files = world.objects.get('ConfigMap/m-traffic')?.data as Record<string, string>

@@ -55,7 +55,7 @@ function gateOf(gate: GateSpecOfApi): GateSpec[] {
   return []
 }
 
-/** How many stable pods spec asks for when nobody scales them; undefined when an HPA decides. */
+/** How many stable pods spec asks for; undefined when an HPA decides, or when spec does not say: then the size that is there stays. */
 export function fixedReplicas(spec: ModelDeploymentSpec): number | undefined {
-  return spec.autoscaling === undefined ? (spec.scaling?.replicas ?? 1) : undefined
+  return spec.autoscaling === undefined ? spec.scaling?.replicas : undefined
 }

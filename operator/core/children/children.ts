@@ -161,12 +161,17 @@ function workloadChild(revision: RevisionName, state: State, seen: Observation):
   return { want: 'scale', object: deployment(seen.resource, record), initialReplicas: replicas ?? size, ...scale }
 }
 
-/** Undefined where an HPA decides; but an HPA leaves a Deployment alone that somebody scaled to zero, so that one is woken. */
+/**
+ * Undefined where an HPA decides, and for stable when spec does not say: its capacity is never given up unasked. But an HPA leaves a
+ * Deployment alone that somebody scaled to zero, so that one is woken.
+ */
 function wantedReplicas(revision: RevisionName, state: State, seen: Observation): number | undefined {
+  const { spec } = seen.resource
   const size = fullSize(state, seen)
-  const fixed = fixedReplicas(seen.resource.spec)
-  if (fixed === undefined) return workloadOf(seen, revision).desiredReplicas === 0 ? size : undefined
-  return revision === state.stable ? fixed : size
+  const isStable = revision === state.stable
+  const wanted = isStable || spec.autoscaling !== undefined ? fixedReplicas(spec) : size
+  if (wanted !== undefined) return wanted
+  return workloadOf(seen, revision).desiredReplicas === 0 ? size : undefined
 }
 
 /**
