@@ -90,7 +90,7 @@ export interface ModelDeploymentSpec {
        */
       secretName: string
       /**
-       * Simple (the default): clients verify the server. Mutual: they need a certificate of an authority in ca.crt of the Secret as well, but for probes and metrics.
+       * Simple (the default): clients verify the server. Mutual: they need a certificate of an authority in ca.crt of the Secret as well, but for probes and metrics. A revision is named by what is written here, so writing the default out makes a new revision, as with every field of spec.server; hashing the two alike would rename revisions that serve, and an upgrade of the operator would roll them out anew.
        */
       mode?: 'Simple' | 'Mutual'
     }
@@ -102,7 +102,7 @@ export interface ModelDeploymentSpec {
     }
   }
   /**
-   * A fixed number of replicas. This is what kubectl scale writes.
+   * A fixed number of replicas. This is what kubectl scale writes. With neither this nor autoscaling a first revision gets one pod, and what has a size keeps it.
    */
   scaling?: {
     /**
@@ -460,6 +460,10 @@ export interface ModelDeploymentStatus {
      */
     version?: string
     /**
+     * What columns show: the version, or the hash of the revision where nobody named one.
+     */
+    title?: string
+    /**
      * Immutable source of its model.
      */
     uri?: string
@@ -489,6 +493,10 @@ export interface ModelDeploymentStatus {
      */
     version?: string
     /**
+     * What columns show: the version, or the hash of the revision where nobody named one.
+     */
+    title?: string
+    /**
      * Immutable source of its model.
      */
     uri?: string
@@ -514,9 +522,13 @@ export interface ModelDeploymentStatus {
      */
     phase: 'Idle' | 'Preparing' | 'Shifting' | 'Promoting' | 'RollingBack'
     /**
-     * Index of the current step in spec.rollout.steps, from 0.
+     * Index of the current step in steps, from 0.
      */
     step?: number
+    /**
+     * The current step of how many, counted from 1 as in Events, for example 1/3.
+     */
+    progress?: string
     /**
      * Percent of requests that the candidate answers.
      */

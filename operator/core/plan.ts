@@ -14,7 +14,7 @@ import { conditionsOf, type Obstacles, type Outlook } from './conditions.ts'
 import type { Instant } from './instant.ts'
 import { readyPods, workloadOf, type Observation } from './observation.ts'
 import { policyOf } from './policy.ts'
-import { revisionName, type RevisionName } from './revision.ts'
+import { hashOf, revisionName, type RevisionName } from './revision.ts'
 import { handleAction } from './rollout/actions.ts'
 import { RETIRING_LOOK_INTERVAL_MS, advance, retire } from './rollout/advance.ts'
 import { withoutCertificate } from './rollout/certificates.ts'
@@ -153,6 +153,7 @@ function revisionStatus(revision: RevisionName, seen: Observation): NonNullable<
   return {
     revision,
     ...(version !== undefined && { version }),
+    title: version ?? hashOf(revision, seen.resource.metadata.name),
     ...(source !== undefined && { uri: source.uri, sha256: source.sha256 }),
     readyReplicas: readyPods(workload).length,
     ...(workload.desiredReplicas !== undefined && { desiredReplicas: workload.desiredReplicas }),

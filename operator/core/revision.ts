@@ -33,6 +33,11 @@ export function schemeOf({ server }: RevisionSource): Scheme {
   return server?.tls === undefined ? 'http' : 'https'
 }
 
+/** The digits that tell a revision from others of its ModelDeployment. */
+export function hashOf(revision: RevisionName, modelDeployment: string): string {
+  return revision.slice(modelDeployment.length + 1)
+}
+
 /**
  * Name of the revision that a spec asks for. An empty `server: {}` and no server at all ask for the same thing, so they hash alike.
  */

@@ -99,6 +99,7 @@ function encodePhase(rollout: ActiveRollout): Partial<RolloutStatus> {
   if (rollout.phase !== 'Shifting') return {}
   return {
     step: rollout.step,
+    progress: `${rollout.step + 1}/${rollout.steps.length}`,
     ...(rollout.approved && { approved: true }),
     ...(rollout.acknowledgedAt !== undefined && { acknowledgedAt: formatInstant(rollout.acknowledgedAt) }),
     ...(rollout.judgedAt !== undefined && { judgedAt: formatInstant(rollout.judgedAt) }),
