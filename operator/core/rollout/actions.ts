@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { ACTION_ANNOTATION } from '../../api/resource.ts'
 import { candidateOf, type ActiveRollout, type HandledAction, type State } from '../state.ts'
 import { readyPods, workloadOf } from '../observation.ts'
@@ -52,7 +53,7 @@ export function handleAction(state: State, at: Situation): State {
 }
 
 function parseAction(text: string): Parsed {
-  const refuse = (refusal: string, id = 'invalid', verb = 'unknown'): Parsed => ({ id, verb, refusal })
+  const refuse = (refusal: string, id = idOf(text), verb = 'unknown'): Parsed => ({ id, verb, refusal })
   if (text.length > MAX_ANNOTATION_LENGTH)
     return refuse(`the annotation is longer than ${MAX_ANNOTATION_LENGTH} characters`)
   let value: unknown
@@ -75,6 +76,11 @@ function parseAction(text: string): Parsed {
   if (typeof revision !== 'string' || revision === '')
     return refuse('revision must name the revision that is meant', id, known)
   return { action: { id, verb: known, revision } }
+}
+
+/** Of an annotation without a legible one: the same for the same text, so that each such text is answered, and once. */
+function idOf(text: string): string {
+  return `invalid-${createHash('sha256').update(text).digest('hex').slice(0, 8)}`
 }
 
 function perform(state: State, action: Action, at: Situation): Outcome {
