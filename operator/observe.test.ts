@@ -12,7 +12,15 @@ const ownerReferences = [
 const scraper = { read: () => Promise.resolve(new Map()), close: () => undefined }
 
 async function observed(children: Partial<CachedChildren>) {
-  const none = { deployments: [], services: [], jobs: [], pods: [], endpointSlices: [], controllerRevisions: [] }
+  const none = {
+    deployments: [],
+    services: [],
+    jobs: [],
+    pods: [],
+    endpointSlices: [],
+    controllerRevisions: [],
+    configMaps: [],
+  }
   const { observation } = await observe(resource, { ...none, ...children }, NO_MEMORY, { scraper, now: () => NOW })
   return observation
 }

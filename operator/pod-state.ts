@@ -1,6 +1,7 @@
 import type { V1ContainerStatus, V1Pod, V1Volume } from '@kubernetes/client-node'
 import type { ResolveResult } from '../protocol/resolve.ts'
-import { NUDGE_ANNOTATION } from './core/children/object.ts'
+import { NUDGE_ANNOTATION, RESOLVE_LABEL } from './core/children/object.ts'
+import { resolveJobName } from './core/children/resolve-job.ts'
 import type { Instant } from './core/instant.ts'
 import type { PodSeen } from './core/observation.ts'
 
@@ -119,7 +120,7 @@ export function resolveResultOf(pod: V1Pod): ResolveResult | undefined {
   const interrupted: ResolveResult = {
     ok: false,
     reason: 'Interrupted',
-    message: `the resolve container ended (${terminated.reason ?? 'Error'}, exit code ${terminated.exitCode}) without an answer${saying(terminated.message)}; see the logs of pod ${pod.metadata?.name ?? ''}`,
+    message: `the resolve container ended (${terminated.reason ?? 'Error'}, exit code ${terminated.exitCode}) without an answer${saying(terminated.message)}; see the logs of Job ${resolveJobName(pod.metadata?.labels?.[RESOLVE_LABEL] ?? '')}`,
   }
   try {
     const said = JSON.parse(terminated.message ?? '') as Readonly<Record<string, unknown>> | null

@@ -20,6 +20,7 @@ function clusterOf(resource: ModelDeployment) {
       pods: [],
       endpointSlices: [],
       controllerRevisions: [],
+      configMaps: [],
     }),
     commitStatus(old, status) {
       held.statusWrites += 1

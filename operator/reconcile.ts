@@ -168,7 +168,7 @@ async function commit(
 
 /** Nothing goes on without status, so this is said where a person sees it. */
 function statusRefused(error: ApiError): Announcement {
-  const message = `the API server refuses the new status, so nothing is done: ${error.message}`
+  const message = `the API server refuses the new status, so nothing is done: ${error.said}`
   return { type: 'Warning', reason: 'StatusRefused', action: 'WriteStatus', message: message.slice(0, 1000) }
 }
 

@@ -613,6 +613,10 @@ export interface ModelDeploymentStatus {
       [k: string]: unknown
     }
     /**
+     * Why the model could not be resolved yet, while that is tried again.
+     */
+    resolveFailure?: string
+    /**
      * Why a rollback is under way.
      */
     because?: {

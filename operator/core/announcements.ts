@@ -19,12 +19,13 @@ export function announcementsOf(before: State, after: State, seen: Observation):
     ...actionEvents(before, after),
     ...endEvents(before, after, seen),
     ...phaseEvents(before, after, seen),
+    ...resolveEvents(before, after, seen),
     ...holdEvents(before, after),
     ...retireEvents(before, after, seen),
   ]
 }
 
-/** Of Ready; the other reasons are phases of a rollout and what stalls it, which are announced as such. */
+/** Of Ready; the others are phases of a rollout and what stalls it, announced as such, and the moment of the switch (NotReached). */
 const READY_REASONS = ['Pending', 'Serving', 'ScaledToZero', 'Unavailable']
 
 /** What is new in the conditions: a reason that begins or ends, and the same reason for another spec. */
@@ -84,12 +85,22 @@ function endEvents(before: State, after: State, seen: Observation): Announcement
   const ended = before.rollout.phase !== 'Idle' && after.rollout.phase === 'Idle'
   const [entry] = after.history
   if (!ended || entry === undefined) return []
-  const message = `${describeRevision(entry.revision, seen)}: ${entry.reason}`
+  const name = describeRevision(entry.revision, seen)
+  const message = entry.reason.startsWith(name) ? entry.reason : `${name}: ${entry.reason}`
   return [
     entry.outcome === 'RolledBack'
       ? warning(entry.outcome, 'RollBack', message)
       : normal(entry.outcome, entry.outcome === 'Promoted' ? 'Promote' : 'RollBack', message),
   ]
+}
+
+/** Once for each reason, however often it is tried again. */
+function resolveEvents(before: State, after: State, seen: Observation): Announcement[] {
+  const failureOf = ({ rollout }: State) => (rollout.phase === 'Preparing' ? rollout.resolveFailure : undefined)
+  const failure = failureOf(after)
+  if (after.rollout.phase !== 'Preparing' || failure === undefined || failure === failureOf(before)) return []
+  const name = describeRevision(after.rollout.candidate, seen)
+  return [warning('ResolveFailed', 'Resolve', `${name}: ${failure}; it will be tried again`)]
 }
 
 function phaseEvents(before: State, after: State, seen: Observation): Announcement[] {

@@ -83,8 +83,7 @@ function asConditions(
 
 function stalledAnswer(outlook: Outlook): Answer {
   const { state, situation, problems } = outlook
-  const [problem] = state.override === undefined ? problems : []
-  if (problem !== undefined) return yes('InvalidSpec', problem.message)
+  if (problems.length > 0 && state.override === undefined) return yes('InvalidSpec', allOf(problems))
   const rejection = standingRejection(state, situation)
   const lasting = situation.seen.applyProblems.find(
     ({ kind, object }) => kind !== 'Passing' && !(rejection !== undefined && object.includes(rejection.revision)),
@@ -105,6 +104,15 @@ function stalledAnswer(outlook: Outlook): Answer {
   const late = lateAcknowledgement(state, situation)
   if (late !== undefined) return yes('PlanNotAcknowledged', late)
   return no('NotStalled', 'nothing waits for a person')
+}
+
+/** A person should not have to mend a spec one problem at a time. */
+const MAX_PROBLEMS = 10
+
+function allOf(problems: readonly SpecProblem[]): string {
+  const told = problems.slice(0, MAX_PROBLEMS).map(({ message }) => message.slice(0, 500))
+  const left = problems.length - told.length
+  return [...told, ...(left > 0 ? [`and ${left} more`] : [])].join('; ')
 }
 
 /** Why the revision that spec asks for is not tried. */
@@ -157,10 +165,10 @@ function readyAnswer({ state, situation, waitsFor }: Outlook, stalled: Answer): 
   if (state.stable !== desired || state.stable === undefined)
     return no('Pending', `${describeRevision(desired, seen)} is about to be rolled out`)
   if (ready === 0) {
-    const scaledToZero = workloadOf(seen, state.stable).desiredReplicas === 0
-    return scaledToZero
-      ? yes('ScaledToZero', 'no replicas are asked for, and none run')
-      : no('Unavailable', `no pod of ${describeRevision(desired, seen)} answers${podProblem(state, seen)}`)
+    const workload = workloadOf(seen, state.stable)
+    if (workload.desiredReplicas === 0) return yes('ScaledToZero', 'no replicas are asked for, and none run')
+    const reason = readyPods(workload).length > 0 ? 'NotReached' : 'Unavailable'
+    return no(reason, `no pod of ${describeRevision(desired, seen)} answers${podProblem(state, seen)}`)
   }
   return yes('Serving', `${describeRevision(desired, seen)} serves`)
 }
@@ -211,9 +219,9 @@ function preparationMessage(state: State, rollout: ActiveRollout, situation: Sit
   if (refused !== undefined) return `${refused}; it will be tried again`
   if (!seen.records.has(rollout.candidate)) {
     const resolve = seen.resolves.get(rollout.candidate)
-    if (resolve?.state === 'Finished' && !resolve.result.ok)
-      return `${resolve.result.reason}: ${resolve.result.message}; it will be tried again`
-    return `resolving the model${resolve?.state === 'Running' && resolve.problem !== undefined ? ` (${resolve.problem})` : ''}`
+    if (resolve?.state === 'Running' && resolve.problem !== undefined) return `resolving the model (${resolve.problem})`
+    const failure = rollout.phase === 'Preparing' ? rollout.resolveFailure : undefined
+    return failure === undefined ? 'resolving the model' : `${failure}; it will be tried again`
   }
   const health = candidateHealth(seen, rollout, fullSize(state, seen))
   if (health.state !== 'Healthy') return health.message

@@ -20,7 +20,7 @@ import { RETIRING_LOOK_INTERVAL_MS, advance, retire } from './rollout/advance.ts
 import { withoutCertificate } from './rollout/certificates.ts'
 import { aboveForgottenPlan } from './rollout/forgotten-plan.ts'
 import { lingeringPeers, withPeers } from './rollout/peers.ts'
-import { rollBack } from './rollout/transitions.ts'
+import { rollBack, withinLimit } from './rollout/transitions.ts'
 import { holdEndsAt } from './rollout/shifting.ts'
 import { sourceInStatus, versionOf, type Situation } from './rollout/situation.ts'
 import { specProblems } from './spec-problems.ts'
@@ -45,7 +45,8 @@ const LOOK_INTERVAL_MS = 2000
 
 export function plan(seen: Observation, settings: ChildrenSettings, now: Instant): Plan {
   const before = aboveForgottenPlan(withKnownStable(decodeState(seen.resource.status), seen), seen, now)
-  const { state, situation } = decide(before, seen, now)
+  const { state: decided, situation } = decide(before, seen, now)
+  const state = { ...decided, history: withinLimit(decided.history, situation.policy.historyLimit) }
   const outlook = { state, situation, ...obstaclesOf(state, seen) }
   const requeueAfterMs = nextLook(outlook)
   const status = statusOf(outlook)
@@ -54,7 +55,7 @@ export function plan(seen: Observation, settings: ChildrenSettings, now: Instant
     children: childrenOf(state, seen, settings, now),
     nudges: nudgesOf(state, seen, now),
     announcements: [
-      ...announcementsOf(before, state, seen),
+      ...announcementsOf(before, decided, seen),
       ...conditionAnnouncements(seen.resource.status?.conditions, status.conditions ?? []),
     ],
     ...(requeueAfterMs !== undefined && { requeueAfterMs }),
@@ -168,19 +169,19 @@ function nextLook(outlook: Outlook): number | undefined {
   if (rollout.phase !== 'Idle') waits.push(LOOK_INTERVAL_MS)
   if (rollout.phase === 'Idle' && candidateWanted(outlook)) waits.push(0)
   if (state.retiring.length > 0 || lingeringPeers(state).length > 0) waits.push(RETIRING_LOOK_INTERVAL_MS)
-  if (state.stable !== undefined && !situation.seen.records.has(state.stable)) waits.push(RESOLVE_RETRY_MS)
   if (rollout.phase === 'Shifting') {
     const endsAt = holdEndsAt(rollout)
     if (endsAt !== undefined && endsAt > now) waits.push(endsAt - now)
   }
-  if (situation.seen.applyProblems.length > 0 || waitsForPods(state, situation)) waits.push(RESOLVE_RETRY_MS)
+  if (waitsForOthers(state, situation)) waits.push(RESOLVE_RETRY_MS)
   return waits.length === 0 ? undefined : Math.min(...waits)
 }
 
-/** What keeps pods waiting is told in no object that is watched. */
-function waitsForPods({ stable }: State, { seen }: Situation): boolean {
+/** What keeps records, children or pods from being there may end without a change to anything that is watched. */
+function waitsForOthers({ stable }: State, { seen }: Situation): boolean {
   const { desiredReplicas, pods } = workloadOf(seen, stable)
-  return desiredReplicas !== 0 && pods.length > 0 && pods.every((pod) => !pod.ready)
+  const isUnready = desiredReplicas !== 0 && pods.length > 0 && pods.every((pod) => !pod.ready)
+  return isUnready || seen.applyProblems.length > 0 || (stable !== undefined && !seen.records.has(stable))
 }
 
 function candidateWanted({ state, situation: { desired }, problems, waitsFor }: Outlook): boolean {

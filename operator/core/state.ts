@@ -51,6 +51,8 @@ export type Rollout = { readonly phase: 'Idle' } | Preparing | Shifting | Promot
 /** Resolve, scale up, prove healthy; no traffic yet. */
 export interface Preparing extends Attempt {
   readonly phase: 'Preparing'
+  /** Why the model could not be resolved yet, while that is tried again. */
+  readonly resolveFailure?: string
 }
 /** The candidate answers the share of one step. */
 export interface Shifting extends Attempt {

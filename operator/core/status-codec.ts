@@ -96,6 +96,8 @@ function encodePhase(rollout: ActiveRollout): Partial<RolloutStatus> {
     const { because } = rollout
     return { because: because.kind === 'Gate' ? { ...because, gate: encodeReport(because.gate) } : { ...because } }
   }
+  if (rollout.phase === 'Preparing')
+    return rollout.resolveFailure === undefined ? {} : { resolveFailure: rollout.resolveFailure }
   if (rollout.phase !== 'Shifting') return {}
   return {
     step: rollout.step,
@@ -181,8 +183,13 @@ function decodePhase(rollout: RolloutStatus, attempt: Attempt): Rollout {
     case 'Idle':
       return IDLE
     case 'Preparing':
+      return {
+        ...attempt,
+        phase: 'Preparing',
+        ...(rollout.resolveFailure !== undefined && { resolveFailure: rollout.resolveFailure }),
+      }
     case 'Promoting':
-      return { ...attempt, phase: rollout.phase }
+      return { ...attempt, phase: 'Promoting' }
     case 'RollingBack':
       return { ...attempt, phase: 'RollingBack', because: decodeBecause(rollout.because) }
     case 'Shifting': {

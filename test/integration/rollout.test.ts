@@ -200,9 +200,9 @@ describe('a rollout', () => {
     for (const pod of await owned(POD, 'hurt')) {
       await place.client.delete(POD, nameOf(pod), { gracePeriodSeconds: 1 })
     }
-    const isDown = (seen: ModelDeploymentStatus) => conditionOf(seen, 'Available')?.status === 'False'
+    const isDown = (seen: ModelDeploymentStatus) => conditionOf(seen, 'Ready')?.reason === 'Unavailable'
     const broken = await place.until('hurt', 'to be unavailable', isDown)
-    expect(conditionOf(broken, 'Ready')).toMatchObject({ status: 'False', reason: 'Unavailable' })
+    expect(conditionOf(broken, 'Available')).toMatchObject({ status: 'False' })
     await place.apply('hurt', slow('v2'))
     const isFixed = (seen: ModelDeploymentStatus) => seen.stable?.version === 'v2' && isReady(seen)
     const fixed = await place.until('hurt', 'the fix to be promoted without traffic steps', isFixed)

@@ -99,8 +99,8 @@ function lastObstacle(rollout: ActiveRollout, at: Situation): string {
   }
   const resolve = at.seen.resolves.get(rollout.candidate)
   if (!at.seen.records.has(rollout.candidate)) {
-    if (resolve?.state === 'Finished' && !resolve.result.ok) return resolve.result.message
-    const problem = resolve?.state === 'Running' ? resolve.problem : undefined
+    const earlier = rollout.phase === 'Preparing' ? rollout.resolveFailure : undefined
+    const problem = (resolve?.state === 'Running' ? resolve.problem : undefined) ?? earlier
     return `the model was not resolved${problem === undefined ? '' : ` (${problem})`}`
   }
   const health = candidateHealth(at.seen, rollout, 1)
@@ -131,15 +131,14 @@ function waivedBeforeSteps(state: State, rollout: Preparing, at: Situation): str
 /** The record itself is made by the children; here only a failure decides anything. */
 function resolved(state: State, rollout: Preparing, at: Situation): State {
   const resolve = at.seen.resolves.get(rollout.candidate)
-  if (resolve?.state !== 'Finished' || resolve.result.ok) return state
-  const passing = resolve.result.reason === 'Unreachable' || resolve.result.reason === 'Interrupted'
-  if (passing) return state
-  return rollBack(
-    state,
-    rollout,
-    { kind: 'Resolve', message: `${resolve.result.reason}: ${resolve.result.message}` },
-    at,
-  )
+  if (resolve?.state !== 'Finished') return state
+  const { resolveFailure: _before, ...rest } = rollout
+  if (resolve.result.ok) return { ...state, rollout: rest }
+  const { reason, message } = resolve.result
+  const failure = `${reason}: ${message}`
+  const passing = reason === 'Unreachable' || reason === 'Interrupted'
+  if (passing) return { ...state, rollout: { ...rest, resolveFailure: failure } }
+  return rollBack(state, rollout, { kind: 'Resolve', message: failure }, at)
 }
 
 /** Law: the Service moves only to a candidate that is ready at stable's present size. */

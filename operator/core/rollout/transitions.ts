@@ -89,7 +89,7 @@ export function promote(state: State, rollout: ActiveRollout, at: Situation, rea
     plan: { ...planFor(state, at), stable: rollout.candidate },
     retiring: [...old, ...state.retiring.filter((each) => each.revision !== rollout.candidate)].slice(0, MAX_RETIRING),
     rejected: state.rejected.filter((rejection) => rejection.revision !== rollout.candidate),
-    history: recorded(entry, state.history, at.policy.historyLimit),
+    history: [entry, ...state.history],
   }
 }
 
@@ -134,7 +134,7 @@ export function endRollback(state: State, rollout: RollingBack, at: Situation): 
         ? { ...old, until: at.now + at.policy.scaleDownDelayMs, flatSince: at.now }
         : old,
     ),
-    history: recorded(entry, state.history, at.policy.historyLimit),
+    history: [entry, ...state.history],
   }
 }
 
@@ -226,12 +226,10 @@ export function remember(rejection: Rejection, rejected: readonly Rejection[]): 
 }
 
 /** Promotions are kept apart from what failed: a row of failures must not push out the revisions that an undo goes back to. */
-function recorded(entry: HistoryEntry, history: readonly HistoryEntry[], limit: number): readonly HistoryEntry[] {
+export function withinLimit(history: readonly HistoryEntry[], limit: number): readonly HistoryEntry[] {
   let promotions = 0
   let others = 0
-  return [entry, ...history].filter((each) =>
-    each.outcome === 'Promoted' ? (promotions += 1) <= limit : (others += 1) <= limit,
-  )
+  return history.filter((each) => (each.outcome === 'Promoted' ? (promotions += 1) <= limit : (others += 1) <= limit))
 }
 
 /** The sentence for a rollout that ended as it should. */
