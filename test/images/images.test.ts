@@ -130,7 +130,9 @@ describe.each<[Program, number]>([
     expect(config.Labels).toMatchObject({
       'org.opencontainers.image.version': version,
       'org.opencontainers.image.licenses': 'Apache-2.0',
+      'org.opencontainers.image.base.name': 'localhost/penstock-runtime-base',
     })
+    expect(Object.values(config.Labels)).not.toContain('')
   })
 
   test('carries programs and notices, but no sources, no tests and no package that builds', async () => {
