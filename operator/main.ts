@@ -29,7 +29,7 @@ const program = new Command('penstock-operator')
   .option('--lease-namespace <name>', 'namespace of the leader lease; default: POD_NAMESPACE, --namespace, or default')
   .requiredOption(
     '--server-image <image>',
-    'server image for ModelDeployments that name none',
+    'server image for ModelDeployments that name none; PENSTOCK_SERVER_IMAGE sets the default',
     process.env.PENSTOCK_SERVER_IMAGE,
   )
   .option('--health-address <host:port>', 'where /livez, /readyz and /metrics are served', parseAddress, {
