@@ -3,7 +3,8 @@
  *
  * `{"id", "label"}` for one row, `{"id", "labels": [...]}` for a batch, with the id of the answer's header `x-request-id`. Each answer
  * counts once, so a client may repeat its feedback. Answers are kept by the pod that gave them; where there are several, a client
- * also sends the `prediction` that it was given, and then every pod of the revision can count it.
+ * also sends the `prediction` that it was given, and then every pod of the revision can count it, once; it believes the client that
+ * there was such an answer.
  */
 import type { Prediction } from '../model/rows.ts'
 import type { TabularSignature } from '../model/signature.ts'
@@ -45,7 +46,7 @@ export function takeFeedback(
   const kept = monitor.answers.find(id)
   const predictions = kept?.predictions ?? [toldPrediction(monitor, id, members, signature)]
   const labels = labelsOf(members, signature)
-  if (kept?.isLabelled === true) {
+  if (kept === undefined ? monitor.labelledElsewhere.has(id) : kept.isLabelled) {
     count('repeated')
     return { id, counted: 0 }
   }
@@ -56,7 +57,8 @@ export function takeFeedback(
       `labels must have one label for each of the ${predictions.length} rows of that answer, got ${labels.length}.`,
     )
   }
-  if (kept !== undefined) monitor.answers.markLabelled(id)
+  if (kept === undefined) monitor.labelledElsewhere.add(id)
+  else monitor.answers.markLabelled(id)
   predictions.forEach((prediction, index) => {
     const label = labels[index] as Label
     monitor.label(label, prediction)

@@ -7,6 +7,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
 import type { FeatureValue, Prediction, Row } from '../model/rows.ts'
 import type { Signature, TabularSignature } from '../model/signature.ts'
+import { BoundedSet } from './bounded-set.ts'
 import { categoryOf } from './category.ts'
 import { featureDrift, type FeatureDrift, type WeightedCells } from './drift.ts'
 import { keptLabel } from './kept-label.ts'
@@ -66,6 +67,8 @@ export class Monitor {
   readonly settings: MonitorSettings
   readonly profile: Profile | undefined
   readonly answers: RecentAnswers
+  /** Ids of other pods' answers whose labels were counted here. */
+  readonly labelledElsewhere: BoundedSet
   readonly #options: MonitorOptions
   readonly #window: RowWindow<KeptRow>
   #watched: Watched | undefined
@@ -77,6 +80,7 @@ export class Monitor {
     this.settings = settings
     this.profile = options.profile
     this.answers = new RecentAnswers({ ...settings, revision, instance })
+    this.labelledElsewhere = new BoundedSet(settings.maxAnswers)
     this.#window = new RowWindow({ ...settings.window, random })
   }
 

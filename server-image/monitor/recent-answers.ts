@@ -38,6 +38,9 @@ export interface RecentAnswersOptions {
 /** What a client may call its request: what proxies and tracing tools make. */
 const CLIENT_ID = /^[\w.:/+=@-]{1,128}$/
 
+/** Revision, process, sequence. */
+const OWN_ID = /^[\da-f]{8}-[\da-z]{1,32}-[\da-z]{1,11}$/i
+
 /** Numbers of a row before the probabilities of its classes: prediction, probability. NaN stands for none. */
 const ROW_HEAD = 2
 const NOBODY = -1
@@ -129,9 +132,9 @@ export class RecentAnswers {
     if (place !== undefined) this.#isLabelled[place] = 1
   }
 
-  /** Whether another process of this revision gave that id, or this one did and forgot. */
+  /** Whether another process of this revision may have given that id, or this one did and forgot. */
   isOfThisRevision(text: string): boolean {
-    return text.startsWith(this.#revisionTag)
+    return text.startsWith(this.#revisionTag) && OWN_ID.test(text)
   }
 
   #placeOf(text: string): number | undefined {
