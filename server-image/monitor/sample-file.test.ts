@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from '@jest/globals'
+import { PARQUET_CODECS } from './parquet-codecs.ts'
 import { readSample } from './sample-file.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'penstock-sample-'))
@@ -38,6 +40,26 @@ describe('a sample', () => {
     expect(await readSample({ path, maxRows: 1, columns: ['city'] })).toEqual([
       { name: 'city', cells: ['Rome, Italy'] },
     ])
+  })
+
+  test.each(['gzip', 'zstd', 'brotli'])('is read from Parquet that is compressed by %s', async (codec) => {
+    const path = join(import.meta.dirname, `testdata/sample-${codec}.parquet`)
+    expect(await readSample({ path, maxRows: 100 })).toEqual(EXPECTED)
+  })
+
+  test('that is compressed by LZ4 is refused, saying how to write it', async () => {
+    const path = join(import.meta.dirname, 'testdata/sample-lz4.parquet')
+    await expect(readSample({ path, maxRows: 100 })).rejects.toThrow('compressed by LZ4; write it with snappy, gzip')
+  })
+
+  test.each([
+    ['GZIP', gzipSync],
+    ['BROTLI', brotliCompressSync],
+    ['ZSTD', zstdCompressSync],
+  ] as const)('in %s pages that become larger than they say is refused', (codec, compress) => {
+    const bytes = compress(Buffer.alloc(1_000_000))
+    expect(PARQUET_CODECS[codec]?.(bytes, 1_000_000)).toHaveLength(1_000_000)
+    expect(() => PARQUET_CODECS[codec]?.(bytes, 1000)).toThrow('larger than')
   })
 
   test('is read up to so many rows, and only the columns that are wanted, in their order', async () => {

@@ -4,6 +4,7 @@ import { extname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parse } from 'csv-parse'
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet'
+import { PARQUET_CODECS } from './parquet-codecs.ts'
 import type { Cell, Column } from './profile-build.ts'
 import { ProfileError } from './profile.ts'
 
@@ -122,7 +123,7 @@ async function readParquet({ path, maxRows, columns: wanted }: SampleOptions): P
     wanted,
   )
   const rowEnd = Math.min(maxRows, Number(metadata.num_rows))
-  const rows = await parquetReadObjects({ file, metadata, columns: names, rowEnd })
+  const rows = await parquetReadObjects({ file, metadata, columns: names, rowEnd, compressors: PARQUET_CODECS })
   return names.map((name) => ({
     name,
     cells: rows.map((row, index) => cellOf(row[name], `row ${index + 1}, ${name}`)),
