@@ -43,6 +43,7 @@ export function printTable(header: readonly string[], rows: readonly (readonly (
     const cells = row.map((cell, column) =>
       isNumber(cell) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
     )
-    console.log(`  ${index === 0 ? styleText('dim', cells.join('  ')) : cells.join('  ')}`)
+    const line = cells.join('  ').trimEnd()
+    console.log(`  ${index === 0 ? styleText('dim', line) : line}`)
   }
 }

@@ -12,7 +12,8 @@ import { loadKubeConfig } from '../../operator/kube/kubeconfig.ts'
 import { createTransport } from '../../operator/kube/transport.ts'
 import { MODEL_DEPLOYMENT } from '../../operator/caches.ts'
 import { createClaims, heading, note } from './claims.ts'
-import { NAME, NAMESPACE, modelDeployment } from './model-deployment.ts'
+import { NAME, NAMESPACE, modelDeployment, type Policy, type Version } from './model-deployment.ts'
+import { startPodLog } from './pods.ts'
 import { holdoutRows } from './rows.ts'
 import { brokenFile, failingVersion, finish, firstVersion, goodVersion, type Stage } from './story.ts'
 import { startTraffic } from './traffic.ts'
@@ -27,14 +28,14 @@ async function play(sandbox: Sandbox): Promise<number> {
   const transport = createTransport(loadKubeConfig({ path: sandbox.kubeconfigPath }))
   const client = createClient(transport)
   const watcher = createWatcher(() => client.get(MODEL_DEPLOYMENT, { namespace: NAMESPACE, name: NAME }))
-  const apply = async (version: 'v1' | 'v2' | 'v3' | 'v4') => {
-    await client.apply(MODEL_DEPLOYMENT, modelDeployment(version) as unknown as ModelDeployment, {
-      fieldManager: 'demo',
-      force: true,
-    })
+  const apply = async (version: Version, policy?: Policy) => {
+    const resource = modelDeployment(version, policy) as unknown as ModelDeployment
+    const { metadata } = await client.apply(MODEL_DEPLOYMENT, resource, { fieldManager: 'demo', force: true })
     note(`applied ModelDeployment ${NAME} with examples/biopsy/models/${version}.onnx`)
+    return metadata.generation
   }
-  const stage: Stage = { claims, watcher, apply }
+  const pods = await startPodLog(client, NAMESPACE)
+  const stage: Stage = { claims, watcher, pods, apply }
   try {
     await firstVersion(stage)
     const { host, port } = await sandbox.serviceAddress(NAMESPACE, NAME)
@@ -57,6 +58,7 @@ async function play(sandbox: Sandbox): Promise<number> {
       finish(stage, await watcher.status(), total)
     }
   } finally {
+    await pods.stop()
     transport.close()
   }
   heading(

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { join } from 'node:path'
 import type { ModelDeploymentSpec } from '../../operator/api/resource.ts'
@@ -22,13 +24,23 @@ export const POLICY = {
   scaleDownDelay: '30s',
 } satisfies ModelDeploymentSpec['rollout']
 
+export type Version = 'v1' | 'v2' | 'v3' | 'v4'
+export type Policy = NonNullable<ModelDeploymentSpec['rollout']>
+
+/** Digest of a version's file, as `sha256sum` says it. */
+export function digestOf(version: Version): string {
+  return createHash('sha256')
+    .update(readFileSync(join(MODELS, `${version}.onnx`)))
+    .digest('hex')
+}
+
 /** The resource with one of the models of `examples/biopsy`. */
-export function modelDeployment(version: 'v1' | 'v2' | 'v3' | 'v4') {
+export function modelDeployment(version: Version, rollout: Policy = POLICY) {
   const spec: ModelDeploymentSpec = {
     model: { uri: pathToFileURL(join(MODELS, `${version}.onnx`)).href, version },
     scaling: { replicas: 2 },
     service: { port: 8000 },
-    rollout: POLICY,
+    rollout,
   }
   return {
     apiVersion: 'penstock.dev/v1alpha1',
