@@ -13,6 +13,8 @@ export interface Resolved {
   /** Hex sha256 of the model file. */
   readonly sha256: string
   readonly sizeBytes: number
+  /** Hex; binds the files beside the model that hold its tensors. Absent when there are none. */
+  readonly dataSha256?: string
   readonly contract: ModelContract
 }
 

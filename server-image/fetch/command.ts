@@ -6,6 +6,7 @@ import { runFetch } from './run-fetch.ts'
 interface FetchFlags {
   readonly uri: string
   readonly sha256?: string
+  readonly dataSha256?: string
   readonly out: string
   readonly maxBytes: number
   readonly denyPrivate: boolean
@@ -18,9 +19,18 @@ export function fetchCommand(): Command {
   return new Command('fetch')
     .description('fetch a model to a path; with --inspect, check that it can be served and tell its contract')
     .requiredOption('--uri <uri>', `where the model is: a plain path, or one of ${SCHEMES.join(', ')}`)
-    .requiredOption('--out <path>', 'where the file shall be')
+    .requiredOption('--out <path>', 'where the file shall be; data beside it goes to its folder')
     .option('--sha256 <hex>', 'what the file must be')
-    .option('--max-bytes <bytes>', 'the largest file that is accepted', positiveInteger, DEFAULT_MAX_BYTES)
+    .option(
+      '--data-sha256 <hex>',
+      'what the files beside it that hold its data must be: sha256 of what sha256sum prints',
+    )
+    .option(
+      '--max-bytes <bytes>',
+      'what the model and its data may have together; the file itself never more than 2 GiB',
+      positiveInteger,
+      DEFAULT_MAX_BYTES,
+    )
     .option('--deny-private', 'refuse loopback and private addresses too', false)
     .option('--inspect', 'load the model, run it once, and answer with its contract', false)
     .option('--termination-log <path>', 'where the answer is written as JSON of at most 4096 bytes')

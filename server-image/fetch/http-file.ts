@@ -12,7 +12,6 @@ export interface HttpFetch {
   readonly remote: Remote
   readonly location: HttpLocation
   readonly sink: FileSink
-  readonly maxBytes: number
 }
 
 /** Returns the head of the answer that brought the file. @throws FetchError */
@@ -54,7 +53,8 @@ async function startBody(
   response: IncomingMessage,
   validator: string | undefined,
 ): Promise<number | undefined> {
-  const { sink, location, maxBytes } = fetch
+  const { sink, location } = fetch
+  const { maxBytes } = sink
   const { url } = location
   const status = response.statusCode ?? 0
   if (status !== 200 && status !== 206) {

@@ -8,11 +8,10 @@ const CHUNK_BYTES = 1024 * 1024
 export interface LocalFetch {
   readonly path: string
   readonly sink: FileSink
-  readonly maxBytes: number
   readonly signal: AbortSignal | undefined
 }
 
-export async function fetchLocalFile({ path, sink, maxBytes, signal }: LocalFetch): Promise<{ lastModified: string }> {
+export async function fetchLocalFile({ path, sink, signal }: LocalFetch): Promise<{ lastModified: string }> {
   // O_NONBLOCK: opening a pipe must not wait for a writer.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
     throw openFailure(path, error)
@@ -23,7 +22,7 @@ export async function fetchLocalFile({ path, sink, maxBytes, signal }: LocalFetc
       const what = before.isDirectory() ? 'a directory' : 'a pipe, socket or device'
       throw new FetchError('InvalidArgument', `"${path}" is ${what}; give the path of the .onnx file itself.`)
     }
-    if (before.size > maxBytes) throw tooLarge(maxBytes, before.size)
+    if (before.size > sink.maxBytes) throw tooLarge(sink.maxBytes, before.size)
     await copy(file, sink, signal)
     const after = await file.stat()
     if (after.size !== before.size || after.mtimeMs !== before.mtimeMs) {

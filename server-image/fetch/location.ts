@@ -11,11 +11,19 @@ export interface Digests {
   readonly md5?: string | undefined
 }
 
+/**
+ * Finds the file that has this path relative to the folder of another one. The path is plain: no step up, no empty segment.
+ * @throws FetchError
+ */
+export type Beside = (path: string) => Promise<Location> | Location
+
 export interface FileLocation {
   readonly kind: 'file'
   readonly path: string
   readonly uri?: string
   readonly digests?: Digests
+  readonly beside?: Beside
+  readonly uriForNeighbours?: string
 }
 
 /** An answer that brings no file. */
@@ -39,6 +47,10 @@ export interface HttpLocation {
   /** The same, for sources that tell the version with the bytes. */
   readonly pin?: (headers: IncomingHttpHeaders) => string | undefined
   readonly digests?: Digests
+  /** Absent where the source names one object alone. The files in an archive are found in the same archive, without it. */
+  readonly beside?: Beside
+  /** To be resolved to in place of `uri` by a model that needs files beside it, where `uri` names one object alone. */
+  readonly uriForNeighbours?: string
   /** The file is inside an archive. */
   readonly archive?: Archive
 }

@@ -41,6 +41,15 @@ export class Patience {
     this.givesUpAt = now + this.noProgressMs
   }
 
+  /** Another file is begun; the end in any case stays. */
+  begin(now: number): void {
+    this.farthestBytes = 0
+    this.farthestAtBreak = 0
+    this.hasCome = false
+    this.repetitions = 0
+    this.progressed(now)
+  }
+
   get reachedBytes(): number {
     return this.farthestBytes
   }

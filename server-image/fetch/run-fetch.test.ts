@@ -63,7 +63,6 @@ describe('fetch --inspect', () => {
   test.each([
     ['wrong_shapes', 'InvalidModel'],
     ['sequence_output', 'UnsupportedModel'],
-    ['external', 'InvalidModel'],
     ['nothing', 'NotFound'],
   ])('%s: %s', async (name, reason) => {
     expect(await running(join(testdata, `${name}.onnx`))).toBe(1)

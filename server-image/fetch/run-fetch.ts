@@ -40,7 +40,7 @@ async function resolveModel(args: FetchArguments): Promise<ResolveResult | { rea
   try {
     const fetched = await fetchModel(args)
     args.log(
-      `Fetched ${redactUri(fetched.uri)}: ${fetched.sizeBytes} bytes, sha256 ${fetched.sha256}${versionNote(fetched)}`,
+      `Fetched ${redactUri(fetched.uri)}: ${fetched.sizeBytes} bytes, sha256 ${fetched.sha256}${dataNote(fetched)}${versionNote(fetched)}`,
     )
     return args.inspect ? await judge(fetched, args.log) : { ok: true }
   } catch (error) {
@@ -49,7 +49,8 @@ async function resolveModel(args: FetchArguments): Promise<ResolveResult | { rea
 }
 
 /** Loads the model for real and runs it once, so that a bad file fails here and not in a serving pod. */
-async function judge({ uri, path, sha256, sizeBytes }: FetchResult, log: (line: string) => void): Promise<Resolved> {
+async function judge(fetched: FetchResult, log: (line: string) => void): Promise<Resolved> {
+  const { uri, path, sha256, sizeBytes, dataSha256 } = fetched
   const model = await loadModel({ path, expectedSha256: sha256 })
   model.notes.forEach(log)
   const warm = warmUp(model)
@@ -61,13 +62,18 @@ async function judge({ uri, path, sha256, sizeBytes }: FetchResult, log: (line: 
     )
   }
   log(warm.outcome === 'ran' ? 'The model loads and computes.' : `The model loads; it was not run. ${warm.reason}`)
-  return fitResult({ ok: true, uri, sha256, sizeBytes, contract: model.contract })
+  const data = dataSha256 === undefined ? {} : { dataSha256 }
+  return fitResult({ ok: true, uri, sha256, sizeBytes, ...data, contract: model.contract })
 }
 
 /** Cuts the contract so that the whole answer fits a termination message. */
 export function fitResult(resolved: Resolved): Resolved {
   const frameBytes = jsonBytes({ ...resolved, contract: {} })
   return { ...resolved, contract: fitContract(resolved.contract, TERMINATION_MESSAGE_MAX_BYTES - frameBytes) }
+}
+
+function dataNote({ dataSha256, dataSizeBytes }: FetchResult): string {
+  return dataSha256 === undefined ? '' : `; data beside it: ${dataSizeBytes} bytes, data-sha256 ${dataSha256}`
 }
 
 function versionNote({ etag, lastModified }: FetchResult): string {

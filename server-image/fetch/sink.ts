@@ -23,10 +23,11 @@ export interface Target {
 
 export class FileSink {
   private readonly file: FileHandle
-  private readonly partPath: string
+  /** Where the bytes are until the file has its place. */
+  readonly partPath: string
+  readonly maxBytes: number
   private readonly out: string
-  private readonly maxBytes: number
-  private readonly expected: Digests
+  private expected: Digests
   private sha256: Hash = createHash('sha256')
   private md5: Hash | undefined
   private written = 0
@@ -47,6 +48,12 @@ export class FileSink {
       throw writeFailure(out, error)
     })
     return new FileSink(file, partPath, target)
+  }
+
+  /** What the file must be, for a source that says so when it is asked. To be called before anything is written. */
+  expect(digests: Digests): void {
+    this.expected = digests
+    this.restartHashes()
   }
 
   get sizeBytes(): number {
@@ -82,8 +89,8 @@ export class FileSink {
     this.md5 = this.expected.md5 === undefined ? undefined : createHash('md5')
   }
 
-  /** Puts the file in its place if it is the expected one. @throws FetchError DigestMismatch */
-  async finish(): Promise<Received> {
+  /** Nothing more comes: the file is on disk, and is the expected one. @throws FetchError DigestMismatch */
+  async seal(): Promise<Received> {
     const sha256 = this.sha256.digest('hex')
     if (this.expected.sha256 !== undefined && sha256 !== this.expected.sha256) {
       throw digestMismatch('sha256', sha256, this.expected.sha256)
@@ -93,15 +100,23 @@ export class FileSink {
     try {
       await this.file.sync()
       await this.file.close()
-      await rename(this.partPath, this.out)
-      await syncFolder(dirname(this.out))
     } catch (error) {
       throw writeFailure(this.out, error)
     }
     return { sha256, sizeBytes: this.written }
   }
 
-  /** Removes what is left of an unfinished file; does nothing after `finish`. */
+  /** Puts a sealed file in its place. @throws FetchError */
+  async place(): Promise<void> {
+    try {
+      await rename(this.partPath, this.out)
+      await syncFolder(dirname(this.out))
+    } catch (error) {
+      throw writeFailure(this.out, error)
+    }
+  }
+
+  /** Removes what is left of an unfinished file; does nothing after `place`. */
   async discard(): Promise<void> {
     await this.file.close().catch(() => undefined)
     await unlink(this.partPath).catch(() => undefined)
@@ -130,7 +145,7 @@ async function syncFolder(folder: string): Promise<void> {
   await handle?.close()
 }
 
-function writeFailure(out: string, error: unknown): FetchError {
+export function writeFailure(out: string, error: unknown): FetchError {
   const code = (error as NodeJS.ErrnoException).code ?? String(error)
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new FetchError('TooLarge', `There is no space left for "${out}"; give its volume more room.`, {

@@ -36,8 +36,9 @@ async function unpacked(bytes: Buffer, archive: Archive = plain): Promise<Buffer
   writeFileSync(path, bytes)
   const sink = await FileSink.create({ out, maxBytes: MAX_BYTES })
   try {
-    await unpackModel({ path, archive, sink, maxBytes: MAX_BYTES, signal: undefined })
-    await sink.finish()
+    await unpackModel({ path, archive, maxBytes: MAX_BYTES, signal: undefined }, sink)
+    await sink.seal()
+    await sink.place()
   } finally {
     await sink.discard()
   }

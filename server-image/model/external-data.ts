@@ -4,11 +4,12 @@
  * ONNX Runtime gets their bytes and never a path, so a model can name no file but those that pass here: regular files
  * below the model's own folder, reached without `..`, symbolic or hard links (CVE-2022-25882, CVE-2024-27318, CVE-2026-34446).
  */
+import { createReadStream } from 'node:fs'
 import { constants, open, realpath, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { ModelSummary } from './inspect.ts'
+import { inspectBytes, type ModelSummary } from './inspect.ts'
 import { ModelError, quoted } from './model-error.ts'
-import { readBytes } from './model-file.ts'
+import { readBytes, readModelFile } from './model-file.ts'
 
 export interface ExternalFile {
   /** As the model spells it. */
@@ -26,14 +27,10 @@ export async function readExternalFiles(
   modelPath: string | undefined,
   maxBytes: number,
 ): Promise<ExternalFile[]> {
-  const locations = [...new Set(summary.externalTensors.map(({ location }) => location))]
+  const locations = externalLocations(summary)
   const [first] = locations
   if (first === undefined) return []
-  locations.forEach(refuseEscape)
   if (modelPath === undefined) throw missing(first)
-  if (locations.length > MAX_EXTERNAL_FILES) {
-    throw new ModelError('UnsupportedModel', `The model is spread over ${locations.length} files; save it as one.`)
-  }
   const files: ExternalFile[] = []
   let leftBytes = maxBytes
   for (const location of locations) {
@@ -42,6 +39,41 @@ export async function readExternalFiles(
     files.push({ location, bytes })
   }
   return files
+}
+
+/**
+ * The files that hold the model's tensors, as it spells them: each a plain path below its own folder, named once.
+ * @throws ModelError
+ */
+export function externalLocations({ externalTensors }: ModelSummary): string[] {
+  const locations = [...new Set(externalTensors.map(({ location }) => location))]
+  locations.forEach(refuseEscape)
+  if (locations.length > MAX_EXTERNAL_FILES) {
+    throw new ModelError('UnsupportedModel', `The model is spread over ${locations.length} files; save it as one.`)
+  }
+  return locations
+}
+
+/**
+ * The same of a model file. One that names no other file is not read into memory, however large it is.
+ * @throws ModelError
+ */
+export async function externalLocationsIn(path: string): Promise<string[]> {
+  return (await holds(path, LOCATION_KEY)) ? externalLocations(inspectBytes((await readModelFile(path)).bytes)) : []
+}
+
+/** Where a tensor is elsewhere, an entry of its `external_data` says so: field 1 of StringStringEntryProto. */
+const LOCATION_KEY = Buffer.from('\n\x08location')
+
+async function holds(path: string, wanted: Buffer): Promise<boolean> {
+  let tail: Buffer = Buffer.alloc(0)
+  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 }) as AsyncIterable<Buffer>) {
+    if (chunk.includes(wanted)) return true
+    const seam = Buffer.concat([tail, chunk.subarray(0, wanted.length)])
+    if (seam.includes(wanted)) return true
+    tail = Buffer.concat([tail, chunk]).subarray(-wanted.length)
+  }
+  return false
 }
 
 function refuseEscape(location: string): void {

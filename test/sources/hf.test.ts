@@ -90,6 +90,24 @@ test('a resolve Job tells the commit', async () => {
   expect(result).toMatchObject({ ok: true, uri: `hf://org/open@${COMMIT}/${FILE}` })
 })
 
+test('data beside the model comes from the same commit, and is what was resolved', async () => {
+  const read = (name: string) => readFile(modelPath('external').replace('external.onnx', name))
+  const large = { 'm/net.onnx': await read('external.onnx'), 'm/external.weights': await read('external.weights') }
+  const other = await startHub({ small: {}, large })
+  try {
+    const env = { ...withToken(TOKEN), HF_ENDPOINT: other.url }
+    const { code, result } = await fetchByProgram({ uri: 'hf://org/private@v1.0', env, flags: ['--inspect'] })
+    expect([code, result]).toMatchObject([0, { ok: true, uri: `hf://org/private@${COMMIT}/m/net.onnx` }])
+    const { uri, sha256, dataSha256 } = result as { uri: string; sha256: string; dataSha256: string }
+    const pinned = (data: string) =>
+      fetchByProgram({ uri, env, flags: [`--sha256=${sha256}`, `--data-sha256=${data}`] })
+    expect(await pinned(dataSha256)).toMatchObject({ code: 0 })
+    expect(await pinned(sha256)).toMatchObject({ code: 1, result: { reason: 'DigestMismatch' } })
+  } finally {
+    await other.stop()
+  }
+})
+
 test('a file that the Hub sends itself is fetched from there', async () => {
   const asked = { uri: 'hf://org/open/small model.bin', env: anonymous() }
   expect(await fetchedUri(asked, Buffer.from('not in LFS'))).toBe(`hf://org/open@${COMMIT}/small model.bin`)

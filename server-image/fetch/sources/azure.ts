@@ -7,7 +7,7 @@ import { FetchError } from '../fetch-error.ts'
 import type { HttpLocation, LocateContext, Refusal } from '../location.ts'
 import { azureAccess, type AzureAccess } from './azure-access.ts'
 import { webUrl } from './http.ts'
-import { encodedPath, fromSecret } from './object-path.ts'
+import { encodedPath, fromSecret, urlBeside } from './object-path.ts'
 
 const HOST = /^([a-z0-9]{3,24})\.blob\.(core\.windows\.net|core\.chinacloudapi\.cn|core\.usgovcloudapi\.net)$/
 
@@ -37,7 +37,7 @@ export function locateAzureUrl(uri: string, context: LocateContext): Promise<Htt
   return azureAccess(context, account).then((access) => located(new URL(url), access, pinned))
 }
 
-function located(url: URL, access: AzureAccess, pinned: (version: string) => string): HttpLocation {
+function located(url: URL, access: AzureAccess, pinned?: (version: string) => string): HttpLocation {
   const where = `${url.origin}${url.pathname}`
   for (const [name, value] of access.sas ?? []) url.searchParams.set(name, value)
   return {
@@ -45,7 +45,13 @@ function located(url: URL, access: AzureAccess, pinned: (version: string) => str
     url,
     authorize: access.authorize,
     explain: (refusal) => explainAzure(refusal, where, access.kind),
-    pin: ({ 'x-ms-version-id': version }) => (typeof version === 'string' ? pinned(version) : undefined),
+    beside: (path) => {
+      const next = urlBeside(url, path)
+      // A version is of one blob alone.
+      next.searchParams.delete('versionid')
+      return located(next, access)
+    },
+    pin: ({ 'x-ms-version-id': version }) => (typeof version === 'string' ? pinned?.(version) : undefined),
   }
 }
 

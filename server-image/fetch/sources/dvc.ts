@@ -2,16 +2,17 @@
  * DVC: `dvc+` before the URL of an object in a DVC remote, which is named by the MD5 of its content: what `dvc get --show-url` prints.
  * `dvc+REMOTE?dvc=POINTER[&file=PATH]` finds the object by a `.dvc` or `dvc.lock` file, for example one in Git at a tag:
  * `dvc+s3://bucket/store?dvc=https://git.example.com/raw/v3/dvc.lock&file=out/model.onnx`, with PATH as in the repository, relative to
- * that file's folder. Both resolve to the first form.
+ * that file's folder. Both resolve to the first form; a model that needs other files of its folder resolves to the list of the folder,
+ * `dvc+REMOTE/files/md5/ab/cd....dir?file=PATH`, with PATH in that folder.
  */
 import { createHash } from 'node:crypto'
 import { load as loadYaml } from 'js-yaml'
 import { asJson, readTextAt } from '../document.ts'
 import { FetchError } from '../fetch-error.ts'
-import type { LocateContext, Location } from '../location.ts'
+import type { Beside, LocateContext, Location } from '../location.ts'
 import { percentDecoded } from '../percent.ts'
 import { redactUri } from '../redact.ts'
-import { pickOnnx } from './object-path.ts'
+import { pathBeside, pickOnnx } from './object-path.ts'
 
 /** What DVC tracks: a file, or a folder, whose MD5 ends in `.dir` and is that of a list of its files. */
 interface Output {
@@ -24,24 +25,64 @@ interface Output {
 interface TrackedFile {
   readonly path: string
   readonly url: string
+  /** Of a file in a tracked folder. */
+  readonly folder?: TrackedFolder
+}
+
+interface TrackedFolder {
+  /** Of the list of its files, named by its MD5. */
+  readonly url: string
+  /** Their paths are as in the folder. */
+  readonly files: readonly TrackedFile[]
 }
 
 export async function locateDvc(uri: string, context: LocateContext): Promise<Location> {
   const inner = uri.slice('dvc+'.length)
+  const [, list, member] = /^(.*\.dir)\?file=([^&]+)$/.exec(inner) ?? []
+  if (list !== undefined && member !== undefined) return inFolder(list, percentDecoded(member), context)
   const [, remote, pointer, file] = /^(.*?)\?dvc=(.+?)(?:&file=([^&]+))?$/.exec(inner) ?? []
   if (remote === undefined || pointer === undefined) return stored(inner, context)
   const wanted = file === undefined ? undefined : percentDecoded(file)
   const outputs = outputsIn(await readTextAt(context, await context.locate(pointer)), pointer)
   const store = remote.replace(/\/$/, '')
   const listed = candidates(outputs, wanted)
-  const files = (await Promise.all(listed.map((output) => filesOf(output, store, context)))).flat()
+  const filesIn = async (some: readonly Output[]) =>
+    (await Promise.all(some.map((output) => filesOf(output, store, context)))).flat()
+  const files = await filesIn(listed)
   const [only] = files
-  if (wanted === undefined && outputs.length === 1 && files.length === 1 && only !== undefined) {
-    return stored(only.url, context)
+  const where = `What ${redactUri(pointer)} lists (&file=PATH takes one)`
+  const isOnly = wanted === undefined && outputs.length === 1 && files.length === 1
+  const model = isOnly && only !== undefined ? only : picked(files, wanted, where)
+  if (model.folder !== undefined) return storedInFolder(model.folder, model, context)
+  const beside: Beside = async (relative) => {
+    const path = pathBeside(model.path, relative)
+    return stored(picked(await filesIn(candidates(outputs, path)), path, where).url, context)
   }
+  return { ...(await stored(model.url, context)), beside, uriForNeighbours: uri }
+}
+
+/** A file of a tracked folder, whose list is found by its MD5 alone. */
+async function inFolder(url: string, path: string, context: LocateContext): Promise<Location> {
+  const [, store, md5] = /^(.*)\/([0-9a-f]{2}\/[0-9a-f]{30}\.dir)$/.exec(url) ?? []
+  if (store === undefined || md5 === undefined) throw noObject(url)
+  const folder = await folderAt(url, store, md5.replace('/', ''), context)
+  return storedInFolder(folder, picked(folder.files, path, `The folder ${redactUri(url)}`), context)
+}
+
+async function storedInFolder(folder: TrackedFolder, file: TrackedFile, context: LocateContext): Promise<Location> {
+  const path = folder.files.find(({ url }) => url === file.url)?.path ?? ''
+  const beside: Beside = (relative) => {
+    const wanted = pathBeside(path, relative)
+    return stored(picked(folder.files, wanted, `The folder ${redactUri(folder.url)}`).url, context)
+  }
+  const uriForNeighbours = `dvc+${folder.url}?file=${path.split('/').map(encodeURIComponent).join('/')}`
+  return { ...(await stored(file.url, context)), beside, uriForNeighbours }
+}
+
+function picked(files: readonly TrackedFile[], wanted: string | undefined, where: string): TrackedFile {
   const paths = files.map(({ path }) => path)
-  const path = pickOnnx(paths, wanted, `What ${redactUri(pointer)} lists (&file=PATH takes one)`)
-  return stored(files.find((each) => each.path === path)?.url ?? '', context)
+  const path = pickOnnx(paths, wanted, where)
+  return files.find((each) => each.path === path) as TrackedFile
 }
 
 /** Outputs that may hold the model. Lists of folders can be long, so without need they are not read. */
@@ -61,19 +102,29 @@ function isFolder({ md5 }: Output): boolean {
 async function filesOf(output: Output, store: string, context: LocateContext): Promise<TrackedFile[]> {
   const folder = output.hash === 'md5' ? `${store}/files/md5` : store
   if (!isFolder(output)) return [{ path: output.path, url: objectAt(folder, output.md5) }]
-  const listing = await directoryAt(objectAt(folder, output.md5), output.md5, context)
-  return listing.map(({ md5, relpath }) => ({ path: `${output.path}/${relpath}`, url: objectAt(folder, md5) }))
+  const tracked = await folderAt(objectAt(folder, output.md5), folder, output.md5, context)
+  return tracked.files.map(({ path, url }) => ({ path: `${output.path}/${path}`, url, folder: tracked }))
+}
+
+/** @param store where the objects are that the list names */
+async function folderAt(url: string, store: string, md5: string, context: LocateContext): Promise<TrackedFolder> {
+  const listing = await directoryAt(url, md5, context)
+  return { url, files: listing.map((listed) => ({ path: listed.relpath, url: objectAt(store, listed.md5) })) }
 }
 
 async function stored(url: string, context: LocateContext): Promise<Location> {
   const md5 = /\/([0-9a-f]{2})\/([0-9a-f]{30})$/i.exec(url)?.slice(1).join('').toLowerCase()
-  if (md5 === undefined) {
-    throw new FetchError(
-      'InvalidArgument',
-      `"dvc+${redactUri(url)}" does not end in an MD5 (.../ab/cdef...); write dvc+ before what "dvc get --show-url" prints, or add ?dvc= and the URL of the .dvc or dvc.lock file.`,
-    )
-  }
-  return { ...(await context.locate(url)), uri: `dvc+${url}`, digests: { md5 } }
+  if (md5 === undefined) throw noObject(url)
+  // What lies beside an object has nothing to do with it.
+  const { beside: _none, ...location } = await context.locate(url)
+  return { ...location, uri: `dvc+${url}`, digests: { md5 } }
+}
+
+function noObject(url: string): FetchError {
+  return new FetchError(
+    'InvalidArgument',
+    `"dvc+${redactUri(url)}" does not end in an MD5 (.../ab/cdef...); write dvc+ before what "dvc get --show-url" prints, or add ?dvc= and the URL of the .dvc or dvc.lock file.`,
+  )
 }
 
 function objectAt(folder: string, md5: string): string {

@@ -6,7 +6,7 @@ import { FetchError } from '../fetch-error.ts'
 import type { HttpLocation, LocateContext, Refusal } from '../location.ts'
 import { googleToken } from './google-token.ts'
 import { webUrl } from './http.ts'
-import { fromSecret, plainSegments } from './object-path.ts'
+import { fromSecret, pathBeside, plainSegments } from './object-path.ts'
 
 export async function locateGs(uri: string, context: LocateContext): Promise<HttpLocation> {
   const [, bucket, object, generation] = /^gs:\/\/([a-z0-9][\w.-]*)\/(.+?)(?:#(\d+))?$/i.exec(uri) ?? []
@@ -14,8 +14,24 @@ export async function locateGs(uri: string, context: LocateContext): Promise<Htt
     throw new FetchError('InvalidArgument', `"${uri}" names no object; write gs://bucket/path/to/model.onnx.`)
   }
   plainSegments(object, uri)
-  const token = await googleToken(context)
-  const url = storageUrl(context.env['STORAGE_EMULATOR_HOST'])
+  const access = { storage: storageUrl(context.env['STORAGE_EMULATOR_HOST']), token: await googleToken(context) }
+  return located({ bucket, object, generation }, access)
+}
+
+interface GsObject {
+  readonly bucket: string
+  readonly object: string
+  readonly generation: string | undefined
+}
+
+interface Access {
+  readonly storage: URL
+  readonly token: string | undefined
+}
+
+function located({ bucket, object, generation }: GsObject, access: Access): HttpLocation {
+  const { storage, token } = access
+  const url = new URL(storage)
   url.pathname = `${url.pathname.replace(/\/$/, '')}/storage/v1/b/${bucket}/o/${encodeURIComponent(object)}`
   url.searchParams.set('alt', 'media')
   if (generation !== undefined) url.searchParams.set('generation', generation)
@@ -25,6 +41,8 @@ export async function locateGs(uri: string, context: LocateContext): Promise<Htt
     url,
     authorize: token === undefined ? undefined : () => ({ authorization: `Bearer ${token}` }),
     explain: (refusal) => explainGs(refusal, name, token === undefined),
+    // A generation is of one object alone.
+    beside: (path) => located({ bucket, object: pathBeside(object, path), generation: undefined }, access),
     pin: ({ 'x-goog-generation': found }) => (typeof found === 'string' ? `${name}#${found}` : undefined),
   }
 }

@@ -8,7 +8,7 @@ import { FetchError } from '../fetch-error.ts'
 import type { Explain, HttpLocation, LocateContext } from '../location.ts'
 import { percentDecoded } from '../percent.ts'
 import { webUrl } from './http.ts'
-import { encodedPath, fromSecret, pickOnnx } from './object-path.ts'
+import { encodedPath, fromSecret, pathBeside, pickOnnx } from './object-path.ts'
 
 interface HubFile {
   readonly repo: string
@@ -35,6 +35,7 @@ export async function locateHf(uri: string, context: LocateContext): Promise<Htt
     url: new URL(`${endpoint}/${wanted.repo}/resolve/${commit}/${encodedPath(path, uri)}`),
     authorize,
     explain,
+    beside: (relative) => fileAt(commit, pathBeside(path, relative)),
     uri: `hf://${wanted.repo}@${commit}/${path}`,
   })
   // A commit needs no look-up: a pod that starts depends on the file alone.
@@ -54,8 +55,11 @@ export async function locateHf(uri: string, context: LocateContext): Promise<Htt
     wanted.path,
     where,
   )
-  const sha256 = siblings.find(({ rfilename }) => rfilename === path)?.lfs?.sha256
-  return { ...fileAt(sha, path), digests: { sha256 } }
+  const withDigest = (name: string): HttpLocation => ({
+    ...fileAt(sha, name),
+    digests: { sha256: siblings.find(({ rfilename }) => rfilename === name)?.lfs?.sha256 },
+  })
+  return { ...withDigest(path), beside: (relative) => withDigest(pathBeside(path, relative)) }
 }
 
 function parseHf(uri: string): HubFile {

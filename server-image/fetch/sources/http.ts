@@ -2,9 +2,14 @@
 import { FetchError } from '../fetch-error.ts'
 import type { HttpLocation } from '../location.ts'
 import { redactUri } from '../redact.ts'
+import { urlBeside } from './object-path.ts'
 
 export function locateHttp(uri: string): HttpLocation {
-  return { kind: 'http', url: webUrl(uri) }
+  return located(webUrl(uri))
+}
+
+function located(url: URL): HttpLocation {
+  return { kind: 'http', url, beside: (path) => located(urlBeside(url, path)) }
 }
 
 /** @throws FetchError InvalidArgument, naming the variable if the URL came from one */

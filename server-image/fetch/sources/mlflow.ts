@@ -9,7 +9,7 @@ import { readJson, readTextAt } from '../document.ts'
 import { FetchError } from '../fetch-error.ts'
 import type { Explain, HttpLocation, LocateContext, Location } from '../location.ts'
 import { webUrl } from './http.ts'
-import { encodedPath, fromSecret, pickOnnx } from './object-path.ts'
+import { encodedPath, fromSecret, pathBeside, pickOnnx } from './object-path.ts'
 import { locateS3 } from './s3.ts'
 
 /** One registry, and how to ask it. */
@@ -234,13 +234,15 @@ function parsed(mlmodel: string, pinned: string): MlModel {
   }
 }
 
-function proxiedFile({ base, authorize }: Registry, path: string): HttpLocation {
+function proxiedFile(registry: Registry, path: string): HttpLocation {
+  const { base, authorize } = registry
   const url = new URL(base)
   url.pathname = `${url.pathname.replace(/\/$/, '')}/api/2.0/mlflow-artifacts/artifacts/${encodedPath(path, path)}`
   return {
     kind: 'http',
     url,
     authorize,
+    beside: (relative) => proxiedFile(registry, pathBeside(path, relative)),
     explain: explainMlflow(`the artifact "${path}"`, { base, authorize }),
   }
 }

@@ -18,6 +18,18 @@ export function encodedPath(path: string, uri: string): string {
   return plainSegments(path, uri).map(encodeURIComponent).join('/')
 }
 
+/** The path that `relative` has, as seen from the folder of `path`. */
+export function pathBeside(path: string, relative: string): string {
+  return `${path.slice(0, path.lastIndexOf('/') + 1)}${relative}`
+}
+
+/** The same of a URL; its query, which may hold credentials, stays. */
+export function urlBeside(url: URL, relative: string): URL {
+  const next = new URL(url)
+  next.pathname = pathBeside(url.pathname, relative.split('/').map(encodeURIComponent).join('/'))
+  return next
+}
+
 /**
  * The model among files: the one asked for, or the only one that ends in `.onnx`.
  * @param where What holds the files, as messages name it.

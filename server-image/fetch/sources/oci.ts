@@ -8,7 +8,7 @@ import type { Authorize } from '../authorize.ts'
 import { asJson, readDocument } from '../document.ts'
 import { FetchError } from '../fetch-error.ts'
 import type { Archive, Explain, HttpLocation, LocateContext } from '../location.ts'
-import { fromSecret, pickOnnx } from './object-path.ts'
+import { fromSecret, pathBeside, pickOnnx } from './object-path.ts'
 import { registryAuthorization, registryCredentials } from './registry-token.ts'
 
 /** What the URI names. */
@@ -55,24 +55,33 @@ export async function locateOci(uri: string, context: LocateContext): Promise<Ht
   const read = (name: string) => readManifest(context, { reference, name, authorize, explain })
   const { digest, manifest } = await read(reference.digest ?? reference.tag ?? 'latest')
   const inner = manifest.layers === undefined ? (await read(onlyManifest(manifest, reference))).manifest : manifest
-  const layer = modelLayer(inner, reference)
-  const sha256 = DIGEST.exec(layer.digest ?? '')?.[1]
-  if (sha256 === undefined) {
-    throw new FetchError(
-      'UnsupportedSource',
-      `"${uri}" has a layer whose digest is not sha256; push it again with sha256.`,
-    )
-  }
-  const archive = archiveOf(layer, reference.file)
-  return {
+  const blob = (layer: Descriptor): HttpLocation => ({
     kind: 'http',
     url: new URL(`/v2/${repository}/blobs/${layer.digest}`, reference.base),
     authorize,
     explain,
     uri: pinnedUri(reference, digest),
-    digests: { sha256 },
-    ...(archive === undefined ? {} : { archive }),
-  }
+    digests: { sha256: sha256Of(layer, reference) },
+  })
+  const layer = modelLayer(inner, reference)
+  const archive = archiveOf(layer, reference.file)
+  if (archive !== undefined) return { ...blob(layer), archive }
+  return { ...blob(layer), beside: (path) => blob(layerNamed(pathBeside(nameOf(layer) ?? '', path), inner, reference)) }
+}
+
+function sha256Of({ digest = '' }: Descriptor, { uri }: Reference): string {
+  const sha256 = DIGEST.exec(digest)?.[1]
+  if (sha256 !== undefined) return sha256
+  throw new FetchError(
+    'UnsupportedSource',
+    `"${uri}" has a layer whose digest is not sha256; push it again with sha256.`,
+  )
+}
+
+function layerNamed(name: string, { layers = [] }: Manifest, { uri }: Reference): Descriptor {
+  const layer = layers.find((each) => nameOf(each) === name && !isArchive(each))
+  if (layer !== undefined) return layer
+  throw new FetchError('NotFound', `"${uri}" has no layer with the title "${name}"; push that file with the model.`)
 }
 
 function parseOci(uri: string): Reference {

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { FetchError } from '../fetch-error.ts'
 import type { FileLocation, LocateContext } from '../location.ts'
+import { locatePlainPath } from './file.ts'
 import { plainSegments } from './object-path.ts'
 
 /** Set by whoever mounts the claim: its folder in this container. */
@@ -19,5 +20,5 @@ export function locatePvc(uri: string, { env }: LocateContext): FileLocation {
       `Claim "${claim}" is not mounted in this container (${MOUNT_VARIABLE} is not set); mount it by podTemplate and use file:///path instead.`,
     )
   }
-  return { kind: 'file', path: join(mount, ...plainSegments(path, uri)), uri }
+  return { ...locatePlainPath(join(mount, ...plainSegments(path, uri))), uri }
 }

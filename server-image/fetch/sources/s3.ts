@@ -9,7 +9,7 @@ import type { HttpLocation, LocateContext, Refusal } from '../location.ts'
 import type { Environment } from '../environment.ts'
 import { awsCredentials, awsDomain, awsRegion, type AwsCredentials } from './aws-credentials.ts'
 import { webUrl } from './http.ts'
-import { encodedPath, fromSecret } from './object-path.ts'
+import { encodedPath, fromSecret, pathBeside } from './object-path.ts'
 
 interface S3Object {
   readonly uri: string
@@ -20,9 +20,21 @@ interface S3Object {
 
 export async function locateS3(uri: string, context: LocateContext): Promise<HttpLocation> {
   const object = parseS3(uri)
-  const { env } = context
-  const region = awsRegion(env)
-  const credentials = await awsCredentials(context)
+  return located(object, {
+    env: context.env,
+    region: awsRegion(context.env),
+    credentials: await awsCredentials(context),
+  })
+}
+
+interface Access {
+  readonly env: Environment
+  readonly region: string
+  readonly credentials: AwsCredentials | undefined
+}
+
+function located(object: S3Object, access: Access): HttpLocation {
+  const { env, region, credentials } = access
   const url = objectUrl(object, env, region)
   if (object.versionId !== undefined) url.searchParams.set('versionId', object.versionId)
   return {
@@ -30,6 +42,8 @@ export async function locateS3(uri: string, context: LocateContext): Promise<Htt
     url,
     authorize: credentials === undefined ? undefined : signer(credentials, region),
     explain: (refusal) => explainS3(refusal, { object, region, env, isAnonymous: credentials === undefined }),
+    // A version is of one object alone.
+    beside: (path) => located({ ...object, key: pathBeside(object.key, path), versionId: undefined }, access),
     pin: ({ 'x-amz-version-id': version }) =>
       typeof version === 'string' && version !== 'null'
         ? `s3://${object.bucket}/${object.key}?versionId=${version}`
