@@ -159,6 +159,10 @@ describe('a resolve container', () => {
       'that all is well, with a digest that is none',
       '{"ok":true,"uri":"file:///m","sha256":"; rm -rf /","contract":{}}',
     ],
+    [
+      'that all is well, with a digest of data that is none',
+      `{"ok":true,"uri":"file:///m","sha256":"${'a'.repeat(64)}","dataSha256":"","contract":{}}`,
+    ],
   ])('that says %s was interrupted, and may be tried again', (_name, message) => {
     expect(ended({ exitCode: 137, reason: 'OOMKilled', message })).toMatchObject({
       ok: false,

@@ -133,17 +133,21 @@ export function resolveResultOf(pod: V1Pod): ResolveResult | undefined {
 /** The container may be a user's image, so what decides anything is checked: a digest ends in pods' arguments. */
 function isResolveResult(said: unknown): said is ResolveResult {
   if (typeof said !== 'object' || said === null) return false
-  const { ok, uri, sha256, contract, reason, message } = said as Readonly<Record<string, unknown>>
+  const { ok, uri, sha256, dataSha256, contract, reason, message } = said as Readonly<Record<string, unknown>>
   if (ok === false) return typeof reason === 'string' && typeof message === 'string'
-  const isDigest = typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256)
   return (
     ok === true &&
-    isDigest &&
+    isDigest(sha256) &&
+    (dataSha256 === undefined || isDigest(dataSha256)) &&
     typeof uri === 'string' &&
     uri !== '' &&
     typeof contract === 'object' &&
     contract !== null
   )
+}
+
+function isDigest(value: unknown): boolean {
+  return typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)
 }
 
 /** Times are strings as the API server sends them, whatever the types of the client say. */

@@ -13,7 +13,7 @@ export interface ModelDeploymentSpec {
      */
     uri: string
     /**
-     * Pin of the file's content, 64 lower-case hexadecimal digits. Without it the digest found at the first fetch is recorded, and every pod must match it.
+     * Pin of the file's content, 64 lower-case hexadecimal digits. Without it the digest found at the first fetch is recorded, and every pod must match it, as well as that of data in files beside it.
      */
     sha256?: string
     /**
@@ -472,6 +472,10 @@ export interface ModelDeploymentStatus {
      */
     sha256?: string
     /**
+     * Digest of the files beside it that hold its data. Absent when there are none.
+     */
+    dataSha256?: string
+    /**
      * Pods that are ready.
      */
     readyReplicas?: number
@@ -504,6 +508,10 @@ export interface ModelDeploymentStatus {
      * Digest of its model file.
      */
     sha256?: string
+    /**
+     * Digest of the files beside it that hold its data. Absent when there are none.
+     */
+    dataSha256?: string
     /**
      * Pods that are ready.
      */

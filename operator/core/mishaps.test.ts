@@ -47,12 +47,12 @@ describe('a ControllerRevision that somebody deletes', () => {
     expect(world.unanswered).toBe(0)
   })
 
-  test("together with stable's Deployment is made anew, from the digest that status remembers", () => {
+  test("together with stable's Deployment is made anew, from the digests that status remembers", () => {
     const world = settled('good')
     world.remove(`ControllerRevision/${named('good')}`)
     world.remove(`Deployment/${named('good')}`)
     const { children } = plan(world.observe(), SETTINGS, world.now)
-    expect(JSON.stringify(children)).toContain(`--sha256=${'a'.repeat(64)}`)
+    expect(JSON.stringify(children)).toContain(`"--sha256=${'a'.repeat(64)}","--data-sha256=${'d'.repeat(64)}"`)
     settle(world)
     expect(world.replicasOf(named('good'))).toBe(2)
     expect(conditionOf(world, 'Ready')).toMatchObject({ status: 'True' })

@@ -156,6 +156,7 @@ function revisionStatus(revision: RevisionName, seen: Observation): NonNullable<
     ...(version !== undefined && { version }),
     title: version ?? hashOf(revision, seen.resource.metadata.name),
     ...(source !== undefined && { uri: source.uri, sha256: source.sha256 }),
+    ...(source?.dataSha256 !== undefined && { dataSha256: source.dataSha256 }),
     readyReplicas: readyPods(workload).length,
     ...(workload.desiredReplicas !== undefined && { desiredReplicas: workload.desiredReplicas }),
   }

@@ -45,6 +45,7 @@ export const GOOD: Behaviour = {
     ok: true,
     uri: 'https://models.example/m.onnx',
     sha256: 'a'.repeat(64),
+    dataSha256: 'd'.repeat(64),
     sizeBytes: 1,
     contract: { inputs: [], outputs: [], opsets: {}, irVersion: 8, rewrites: [] },
   },

@@ -74,6 +74,12 @@ describe('a pod', () => {
     ])
   })
 
+  test('fetches the data beside the model that was resolved with it', () => {
+    const input = { owner: owner({ model }), revision: 'm-1a2b3c4d5e', image: 'server:1', uri: model.uri, sha256: 'ab' }
+    const { spec } = podTemplate({ ...input, dataSha256: 'cd' }) as unknown as PodLike
+    expect(spec.initContainers[0]?.args.slice(2, 4)).toEqual(['--sha256=ab', '--data-sha256=cd'])
+  })
+
   test("takes a user's template, but for the labels that it is selected by", () => {
     const template = {
       metadata: { labels: { team: 'fraud', 'penstock.dev/revision': 'mine' } },

@@ -117,7 +117,7 @@ function resolveChildren(revision: RevisionName, seen: Observation, settings: Ch
   const resolve = seen.resolves.get(revision)
   const job: Child = {
     want: 'create',
-    object: resolveJob(owner, revision, settings.defaultImage, sourceInStatus(revision, seen)?.sha256),
+    object: resolveJob(owner, revision, settings.defaultImage, sourceInStatus(revision, seen)),
   }
   if (resolve?.state !== 'Finished') return [job]
   if (!resolve.result.ok)

@@ -36,6 +36,8 @@ export interface TemplateInput {
   /** Immutable source. */
   readonly uri: string
   readonly sha256: string
+  /** Of the files beside the model that hold its data; undefined when there are none. */
+  readonly dataSha256?: string | undefined
 }
 
 /** The pod template of a revision: fetch the exact file, serve it. Passes Pod Security `restricted`. */
@@ -52,7 +54,7 @@ export function podTemplate(input: TemplateInput): PodTemplate {
         fetchContainer({
           owner,
           image: input.image,
-          args: [`--uri=${input.uri}`, `--sha256=${input.sha256}`],
+          args: [`--uri=${input.uri}`, ...pinArgs(input)],
         }),
       ],
       containers: [serverContainer(input, server)],
@@ -85,14 +87,15 @@ export interface ResolveInput {
   readonly labels: Readonly<Record<string, string>>
   /** Digest that the file must have; undefined for whatever is there. */
   readonly sha256: string | undefined
+  readonly dataSha256?: string | undefined
 }
 
 /** The pod template of a revision's resolve Job: the same place and identity, but it only fetches, inspects and tells. */
-export function resolveTemplate({ owner, image, labels, sha256 }: ResolveInput): PodTemplate {
+export function resolveTemplate(input: ResolveInput): PodTemplate {
+  const { owner, image, labels } = input
   const { model, server = {} } = owner.spec
   const { volumes } = accessOf(owner)
-  const pin = sha256 === undefined ? [] : [`--sha256=${sha256}`]
-  const args = [`--uri=${model.uri}`, ...pin, '--inspect', '--termination-log=/dev/termination-log']
+  const args = [`--uri=${model.uri}`, ...pinArgs(input), '--inspect', '--termination-log=/dev/termination-log']
   const ours = {
     metadata: { labels },
     spec: {
@@ -109,6 +112,13 @@ export function resolveTemplate({ owner, image, labels, sha256 }: ResolveInput):
   }
   const { metadata: _labels, ...theirs } = server.podTemplate ?? {}
   return mergeTemplate(ours, withoutServers(theirs))
+}
+
+function pinArgs({ sha256, dataSha256 }: Pick<ResolveInput, 'sha256' | 'dataSha256'>): readonly string[] {
+  return [
+    ...(sha256 === undefined ? [] : [`--sha256=${sha256}`]),
+    ...(dataSha256 === undefined ? [] : [`--data-sha256=${dataSha256}`]),
+  ]
 }
 
 /** A Job must end, so a user's sidecars and changes to the server container stay out of it; volumes and placement come along. */

@@ -11,13 +11,13 @@ export function resolveJobName(revision: RevisionName): string {
 
 /**
  * The Job that turns a URI into an immutable source, a digest and the model's contract. One try a Job: the operator decides about
- * more. `sha256` pins a digest that is known already; spec's own pin comes first.
+ * more. `known` pins what the model was found to be before; spec's own pin comes first.
  */
 export function resolveJob(
   owner: ModelDeployment,
   revision: RevisionName,
   defaultImage: string,
-  sha256?: string,
+  known: { readonly sha256?: string; readonly dataSha256?: string } = {},
 ): KubeObject {
   const labels = { ...commonLabels(owner), [RESOLVE_LABEL]: revision }
   return {
@@ -31,7 +31,8 @@ export function resolveJob(
         owner,
         image: owner.spec.server?.image ?? defaultImage,
         labels,
-        sha256: owner.spec.model.sha256 ?? sha256,
+        sha256: owner.spec.model.sha256 ?? known.sha256,
+        dataSha256: known.dataSha256,
       }),
     },
   }

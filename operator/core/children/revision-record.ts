@@ -14,6 +14,8 @@ export interface RevisionRecord {
   readonly source: RevisionSource
   readonly uri: string
   readonly sha256: string
+  /** Of the files beside the model that hold its data; absent when there are none. */
+  readonly dataSha256?: string
   readonly sizeBytes: number
   readonly contract: ModelContract
   readonly template: PodTemplate
@@ -33,7 +35,7 @@ export interface FreezeInput {
 export function controllerRevision(input: FreezeInput): KubeObject {
   const { owner, revision, resolved, number } = input
   const image = owner.spec.server?.image ?? input.defaultImage
-  const { uri, sha256, sizeBytes, contract } = resolved
+  const { uri, sha256, dataSha256, sizeBytes, contract } = resolved
   const version = owner.spec.model.version
   const metadata = ownedMetadata(owner, revision, revisionLabels(owner, revision))
   return {
@@ -45,9 +47,10 @@ export function controllerRevision(input: FreezeInput): KubeObject {
       source: revisionSource(owner.spec),
       uri,
       sha256,
+      ...(dataSha256 !== undefined && { dataSha256 }),
       sizeBytes,
       contract,
-      template: podTemplate({ owner, revision, image, uri, sha256 }),
+      template: podTemplate({ owner, revision, image, uri, sha256, dataSha256 }),
     },
   }
 }

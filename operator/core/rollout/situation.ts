@@ -58,9 +58,16 @@ export function versionOf(revision: RevisionName, seen: Observation): string | u
 }
 
 /** What status remembers of stable's source, for the day its record is gone: what comes back must be the same model. */
-export function sourceInStatus(revision: RevisionName, seen: Observation): { uri: string; sha256: string } | undefined {
-  const { uri, sha256, revision: known } = seen.resource.status?.stable ?? {}
-  return known === revision && uri !== undefined && sha256 !== undefined ? { uri, sha256 } : undefined
+export function sourceInStatus(revision: RevisionName, seen: Observation): SourceInStatus | undefined {
+  const { uri, sha256, dataSha256, revision: known } = seen.resource.status?.stable ?? {}
+  if (known !== revision || uri === undefined || sha256 === undefined) return undefined
+  return { uri, sha256, ...(dataSha256 !== undefined && { dataSha256 }) }
+}
+
+export interface SourceInStatus {
+  readonly uri: string
+  readonly sha256: string
+  readonly dataSha256?: string
 }
 
 /** `version 3 (fraud-6f7a8b9c0d)`, or just the revision where nobody named a version. */
