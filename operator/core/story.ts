@@ -70,3 +70,22 @@ export const settled = (model: string) => settle(newWorld(specOf(model)))
 
 export const conditionOf = (world: World, type: string) =>
   world.resource.status?.conditions?.find((each) => each.type === type)
+
+/** A world that stands in the middle of shifting from `good` to `better`. */
+export function shifting(): World {
+  const world = settled('good')
+  world.setSpec(specOf('better', { steps: [{ weight: 10, hold: '1h' }] }))
+  return settle(world, { rounds: 30 })
+}
+
+/** A world in which `better` has just taken over from `good`, which is still warm. */
+export function switched(): World {
+  const world = settled('good')
+  world.setSpec(specOf('better'))
+  for (let round = 0; world.serves !== named('better') && round < 200; round += 1) settle(world, { rounds: 1 })
+  return world
+}
+
+export function rejectedBy(world: World) {
+  return world.resource.status?.rejected?.map((each) => each.revision) ?? []
+}
