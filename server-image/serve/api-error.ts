@@ -17,6 +17,7 @@ const STATUS_OF = {
   headers_too_large: 431,
   internal: 500,
   model_failed: 500,
+  not_implemented: 501,
   model_not_loaded: 503,
   deadline_exceeded: 503,
 } as const satisfies Record<string, number>

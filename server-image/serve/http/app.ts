@@ -2,6 +2,7 @@
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express'
 import { errorHeaders } from '../answer.ts'
 import { ApiError, errorBodyAt } from '../api-error.ts'
+import { WHOLE_SERVER } from './target.ts'
 
 /** A path that can be read, or posted to. */
 export interface PageRoute {
@@ -27,10 +28,12 @@ export function createApp({ pages, inferencePaths, isClosing, onInternalError }:
   app.enable('case sensitive routing')
   app.enable('strict routing')
   app.set('query parser', 'simple')
-  app.use((_request, response, next) => {
+  app.use((request, response, next) => {
     response.setHeader('cache-control', 'no-store')
     if (isClosing()) response.setHeader('connection', 'close')
-    next()
+    if (request.url === WHOLE_SERVER && request.method === 'OPTIONS')
+      response.set('allow', 'GET, HEAD, POST').sendStatus(204)
+    else next()
   })
   const index = [
     ...[...inferencePaths].map(([path, summary]) => ({ method: 'POST', path, summary })),

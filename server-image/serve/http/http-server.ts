@@ -7,6 +7,7 @@ import type { Guard } from '../access/guard.ts'
 import { errorHeaders } from '../answer.ts'
 import { ApiError, errorBody, errorBodyAt } from '../api-error.ts'
 import { refusalOf, type BodyLimits } from './body.ts'
+import { framingFault } from './framing.ts'
 import type { Exchange, Exchanges } from './exchanges.ts'
 import { MAX_HEADER_BYTES, type HttpLimits } from './limits.ts'
 import { send, sendEarly, type Sendable } from './send.ts'
@@ -35,7 +36,7 @@ export function createHttpServer({ listener, exchanges, bodies, limits, guard, t
     (request, response) => {
       if (!exchanges.begin(request, response)) return void request.resume()
       response.once('prefinish', () => limitUnread(request.socket, keepAliveMs))
-      const refusal = guard?.(request)
+      const refusal = framingFault(request) ?? guard?.(request)
       if (refusal === undefined) return handle(request, response)
       exchanges.endWith({ request, response })
       sendEarly(request, response, errorAnswer(request, refusal))
@@ -47,6 +48,8 @@ export function createHttpServer({ listener, exchanges, bodies, limits, guard, t
     connectionsCheckingInterval: Math.min(MAX_CHECK_INTERVAL_MS, headersTimeoutMs),
     maxHeaderSize: MAX_HEADER_BYTES,
     noDelay: true,
+    // Node's refusal has no body.
+    requireHostHeader: false,
   }
   const server =
     tls === undefined
@@ -71,12 +74,20 @@ export function createHttpServer({ listener, exchanges, bodies, limits, guard, t
     exchanges.endWith({ request, response })
     sendEarly(request, response, errorAnswer(request, unknownExpectation(request)))
   })
+  server.on('connect', (_request, socket) => {
+    socket.on('error', () => socket.destroy())
+    refuse(socket, noTunnels(), exchanges.latestOf(socket))
+  })
   return server.on('checkContinue', onContinue).on('checkExpectation', onExpectation)
 }
 
 /** A client that takes nothing of its answer is let go as a silent one is; when it has taken it, node:http sets the time anew. */
 function limitUnread(socket: Socket, keepAliveMs: number): void {
   if (socket.writableLength > 0) socket.setTimeout(keepAliveMs)
+}
+
+function noTunnels(): ApiError {
+  return new ApiError('method_not_allowed', 'There are no tunnels here.', { allow: 'GET, HEAD, POST' })
 }
 
 function unknownExpectation({ headers: { expect = '' } }: IncomingMessage): ApiError {
@@ -132,8 +143,8 @@ function write(socket: Duplex, error: ApiError): void {
   // Law: behind an answer that ends the connection there is nothing more.
   if (!socket.writable) return
   const body = errorBody(error)
-  const head = `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}\r\ncontent-type: application/json; charset=utf-8\r\n`
-  socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`, () =>
-    socket.destroy(),
-  )
+  const headers = [...errorHeaders(error), 'content-length', String(Buffer.byteLength(body)), 'connection', 'close']
+  let head = `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}\r\n`
+  for (let at = 0; at < headers.length; at += 2) head += `${headers[at] ?? ''}: ${headers[at + 1] ?? ''}\r\n`
+  socket.end(`${head}\r\n${body}`, () => socket.destroy())
 }

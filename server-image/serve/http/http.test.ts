@@ -78,6 +78,42 @@ describe('what can be asked', () => {
     expect(await talk(asked)).toMatch(/^HTTP\/1.1 200 /)
   })
 
+  const chunks = (body: string, headers: string, version = '1.1') =>
+    `POST /predict HTTP/${version}\r\n${headers}connection: close\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`
+  const body = JSON.stringify({ features: row })
+  const whole = rawPost(body, 'connection: close\r\n')
+
+  test.each([
+    ['two hosts', whole.replace(/host:.*\r\n/i, 'host: a\r\nHost: b\r\n'), 400, 'invalid_http'],
+    ['no host', whole.replace(/host:.*\r\n/i, ''), 400, 'invalid_http'],
+    [
+      'another transfer coding',
+      chunks(body, 'host: x\r\ntransfer-encoding: gzip, chunked\r\n'),
+      501,
+      'not_implemented',
+    ],
+    ['a coding twice', chunks(body, 'host: x\r\ntransfer-encoding: chunked, chunked\r\n'), 400, 'invalid_http'],
+    ['a coding in HTTP/1.0', chunks(body, 'host: x\r\ntransfer-encoding: chunked\r\n', '1.0'), 400, 'invalid_http'],
+    ['a tunnel', 'CONNECT a:443 HTTP/1.1\r\nhost: a\r\n\r\n', 405, 'method_not_allowed'],
+  ])('is nothing by %s, and the connection ends with the reason', async (_what, text, status, code) => {
+    const heard = await talk(text + whole)
+    expect(heard.match(/^HTTP\/1\.1 \d+/gm)).toEqual([`HTTP/1.1 ${status}`])
+    expect(
+      JSON.parse(heard.slice(heard.indexOf('\r\n\r\n')).replace(/^[\r\n]+[\da-f]+\r\n|\r\n0\r\n\r\n$/g, '')),
+    ).toMatchObject({ error: { code } })
+  })
+
+  test('is taken without a host in HTTP/1.0, and in chunks', async () => {
+    expect(await talk(whole.replace(/host:.*\r\n/i, '').replace('HTTP/1.1', 'HTTP/1.0'))).toMatch(/^HTTP\/1.1 200 /)
+    expect(await talk(chunks(body, 'host: x\r\nTransfer-Encoding: Chunked\r\n'))).toMatch(/^HTTP\/1.1 200 /)
+  })
+
+  test('is told of the whole server', async () => {
+    const heard = await talk('OPTIONS * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
+    expect(heard).toMatch(/^HTTP\/1.1 204 [^]*\r\nallow: GET, HEAD, POST\r\n/i)
+    expect(await talk('GET * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')).toContain('There is no *;')
+  })
+
   test('takes a query with an inference path', async () => {
     expect((await post(`${server.url}/predict?trace=1`, { features: row })).status).toBe(200)
   })

@@ -22,6 +22,7 @@ const MEANINGS = {
   headers_too_large: 'The headers are larger than the limit.',
   internal: 'The server failed on this request; its log says why.',
   model_failed: 'The model failed on this input, though it has the right form.',
+  not_implemented: 'The body has a transfer coding that is not supported; send "chunked" or a length.',
   model_not_loaded: 'The model is not loaded yet; try again in a moment.',
   deadline_exceeded: 'The request waited too long for the model; try again later.',
 } as const satisfies Record<ErrorCode, string>
