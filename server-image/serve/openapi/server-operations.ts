@@ -1,6 +1,6 @@
 /** Operations that do not ask the model: health, metrics, metadata, feedback and monitoring, and the documentation itself. */
 import { EVIDENCE_PATH } from '../../../protocol/evidence.ts'
-import { modelPaths, v1ModelPath } from '../v2/paths.ts'
+import { modelPaths, V1_MODELS, v1ModelPath } from '../v2/paths.ts'
 import type { Described } from './described.ts'
 import { errorResponses, errorResponsesOfBodies } from './errors.ts'
 import { TAGS } from './inference-operations.ts'
@@ -99,6 +99,12 @@ function protocolPaths(described: Described): Paths {
     }),
   })
   return {
+    [V1_MODELS]: reading({
+      operationId: 'modelsV1',
+      tag: TAGS.v1,
+      summary: 'KServe V1: the models, of which there is one',
+      schema: object({ models: { type: 'array', items: { type: 'string' } } }),
+    }),
     [v1ModelPath(described.modelName)]: reading({
       operationId: 'modelReadyV1',
       tag: TAGS.v1,

@@ -45,7 +45,8 @@ export function predictBatchRoute(maxInstances: number): InferenceRoute {
 }
 
 /**
- * `POST /v1/models/{name}:predict` of KServe's first protocol: the same rows as a batch, and the predictions alone.
+ * `POST /v1/models/{name}:predict` of KServe's first protocol: the same rows as a batch, as `instances` or `inputs`, and the predictions
+ * alone.
  * @param maxInstances rows that one request may have
  */
 export function predictV1Route(maxInstances: number): InferenceRoute {
@@ -54,7 +55,7 @@ export function predictV1Route(maxInstances: number): InferenceRoute {
     wording: v2ErrorBody,
     async answer(request, model, id) {
       const signature = tabular(model)
-      const rows = instancesOf(request, signature, maxInstances)
+      const rows = instancesOf(request, signature, maxInstances, ['instances', 'inputs'])
       const predictions = await model.predict(rows, id, timeoutIn(request.headers))
       return `{"predictions":[${predictions.map(({ prediction }) => scalarJson(prediction)).join()}]}`
     },
@@ -73,28 +74,29 @@ function rowOf(request: InferenceRequest, signature: TabularSignature): Row {
   checkJsonType(request.headers)
   const plain = PLAIN_FEATURES.row(request.body)
   if (plain !== undefined) return checkedRow(signature, plain, 'features')
-  const { value: features, members } = onlyMember(request, 'features')
+  const { value: features, members } = onlyMember(request, ['features'])
   const row = checkedRow(signature, features, 'features')
   checkNames(request, members, signature, [features])
   return row
 }
 
 /** The one member that the body must have: a misspelt or surplus one is refused, as ignoring it would hide a mistake. */
-function onlyMember({ body }: InferenceRequest, name: string): CountedJson {
+function onlyMember({ body }: InferenceRequest, names: readonly string[]): CountedJson & { readonly name: string } {
   const { value, members: count } = parseCounting(body)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new ApiError('invalid_request', `The body must be a JSON object with the member "${name}".`)
+    throw new ApiError('invalid_request', `The body must be a JSON object with the member "${names[0]}".`)
   }
   const members = Object.keys(value)
-  if (!members.includes(name)) {
-    throw new ApiError('invalid_request', `The member "${name}" is missing.`, { field: name })
+  const name = names.find((known) => members.includes(known))
+  if (name === undefined) {
+    throw new ApiError('invalid_request', `The member "${names[0]}" is missing.`, { field: names[0] ?? '' })
   }
   const surplus = members.find((member) => member !== name)
   if (surplus !== undefined) {
     const field = surplus.slice(0, 80)
     throw new ApiError('invalid_request', `Unknown member ${JSON.stringify(field)}; send only "${name}".`, { field })
   }
-  return { value: (value as Record<string, unknown>)[name], members: count }
+  return { value: (value as Record<string, unknown>)[name], members: count, name }
 }
 
 /**
@@ -122,19 +124,24 @@ function checkedRow(signature: TabularSignature, value: unknown, path: string): 
   return row as Row
 }
 
-function instancesOf(request: InferenceRequest, signature: TabularSignature, maxInstances: number): Row[] {
+function instancesOf(
+  request: InferenceRequest,
+  signature: TabularSignature,
+  maxInstances: number,
+  names: readonly string[] = ['instances'],
+): Row[] {
   checkJsonType(request.headers)
   const plain = PLAIN_INSTANCES.rows(request.body)
-  const { value: instances, members } =
-    plain === undefined ? onlyMember(request, 'instances') : { value: plain, members: 1 }
+  const found = plain === undefined ? onlyMember(request, names) : { value: plain, members: 1, name: 'instances' }
+  const { value: instances, members, name } = found
   if (!Array.isArray(instances)) {
-    throw new ApiError('invalid_request', '"instances" must be an array of rows.', { field: 'instances' })
+    throw new ApiError('invalid_request', `"${name}" must be an array of rows.`, { field: name })
   }
   if (instances.length === 0 || instances.length > maxInstances) {
-    const problem = `"instances" must have 1 to ${maxInstances} rows, got ${instances.length}.`
-    throw new ApiError('invalid_input', problem, { field: 'instances' })
+    const problem = `"${name}" must have 1 to ${maxInstances} rows, got ${instances.length}.`
+    throw new ApiError('invalid_input', problem, { field: name })
   }
-  const rows = instances.map((row, index) => checkedRow(signature, row, `instances[${index}]`))
+  const rows = instances.map((row, index) => checkedRow(signature, row, `${name}[${index}]`))
   checkNames(request, members, signature, instances)
   return rows
 }

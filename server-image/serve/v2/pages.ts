@@ -4,7 +4,7 @@ import { notLoaded } from '../api-error.ts'
 import { answerJson, type PageRoute } from '../http/app.ts'
 import type { ServedModel } from '../served-model.ts'
 import type { ServingState } from '../serving-state.ts'
-import { modelPaths, v1ModelPath } from './paths.ts'
+import { modelPaths, V1_MODELS, v1ModelPath } from './paths.ts'
 
 export interface V2PagesOptions {
   readonly modelName: string
@@ -28,6 +28,11 @@ export function v2PagesOf(options: V2PagesOptions): PageRoute[] {
       path: '/v2',
       summary: 'V2: the server',
       answer: answerJson(() => ({ name: 'penstock', version: serverVersion, extensions: ['binary_tensor_data'] })),
+    },
+    {
+      path: V1_MODELS,
+      summary: 'KServe V1: the models, of which there is one',
+      answer: answerJson(() => ({ models: [options.modelName] })),
     },
     {
       path: v1ModelPath(options.modelName),

@@ -4,13 +4,15 @@ export function modelPaths(model: { readonly modelName: string; readonly modelVe
   return [path, `${path}/versions/${encoded(model.modelVersion)}`]
 }
 
+export const V1_MODELS = '/v1/models'
+
 /** KServe's first protocol has one path for predictions, and one that tells whether the model is ready. */
 export function v1PredictPath(modelName: string): string {
   return `${v1ModelPath(modelName)}:predict`
 }
 
 export function v1ModelPath(modelName: string): string {
-  return `/v1/models/${encoded(modelName)}`
+  return `${V1_MODELS}/${encoded(modelName)}`
 }
 
 const V1_PREDICT = /^(\/v1\/models\/[^/]+)%3Apredict$/
