@@ -15,9 +15,9 @@ export interface AnswerId {
   /** Ascending, in this process. */
   readonly sequence: number
   /** As clients see it. */
-  readonly text: string
+  text: string
   /** Whether the client chose the text; it may look like one of ours then. */
-  readonly isChosen: boolean
+  isChosen: boolean
 }
 
 export interface KeptAnswer {
@@ -40,6 +40,13 @@ const CLIENT_ID = /^[\w.:/+=@-]{1,128}$/
 
 /** Revision, process, sequence. */
 const OWN_ID = /^[\da-f]{8}-[\da-z]{1,32}-[\da-z]{1,11}$/i
+
+/** Calls an answer as its client does in the body of its request, unless it chose a name by a header. @param wished taken if it looks like an id */
+export function nameAs(id: AnswerId, wished: string): void {
+  if (id.isChosen || !CLIENT_ID.test(wished)) return
+  id.text = wished
+  id.isChosen = true
+}
 
 /** Numbers of a row before the probabilities of its classes: prediction, probability. NaN stands for none. */
 const ROW_HEAD = 2

@@ -102,7 +102,7 @@ export class InferHeadReader {
         : listOf(value, 'outputs').map((each, index) => {
             const path = `outputs[${index}]`
             const members = membersOf(each, path, ['name', 'parameters'])
-            const isBinary = flagIn(parametersOf(members, path), 'binary_data', `${path}.parameters`) ?? allBinary
+            const isBinary = flagIn(tensorParametersOf(members, path), 'binary_data', `${path}.parameters`) ?? allBinary
             const name = nameOf(members, path)
             if (names.includes(name)) return { name, isBinary }
             const field = `${path}.name`
@@ -142,7 +142,7 @@ function readInput(input: Members, contract: TensorContract, path: string, maxRo
   }
   const shape = readShape(input['shape'], contract, path, maxRows)
   const { data } = input
-  const binarySize = parametersOf(input, path)['binary_data_size']
+  const binarySize = tensorParametersOf(input, path)['binary_data_size']
   if (binarySize !== undefined && data !== undefined)
     throw invalid(`${path}.data`, `${path} has both data and parameters.binary_data_size; send one of them.`)
   return { name: contract.name, datatype: contract.datatype as Datatype, shape, path, data, binarySize }
@@ -211,6 +211,19 @@ function parametersOf({ parameters }: Members, path: string): Members {
   if (typeof parameters === 'object' && parameters !== null && !Array.isArray(parameters)) return parameters as Members
   const field = path === '' ? 'parameters' : `${path}.parameters`
   throw invalid(field, `${field} must be an object.`)
+}
+
+/** Of extensions that this server does not have: an answer that took no notice of them would be a wrong one. */
+const UNKNOWN_EXTENSION = /^(classification|shared_memory_\w+)$/
+
+function tensorParametersOf(members: Members, path: string): Members {
+  const parameters = parametersOf(members, path)
+  for (const name in parameters) {
+    if (!UNKNOWN_EXTENSION.test(name)) continue
+    const field = `${path}.parameters.${name}`
+    throw invalid(field, `${field} is of an extension that this server does not have; leave it out.`)
+  }
+  return parameters
 }
 
 function flagIn(parameters: Members, name: string, path: string): boolean | undefined {

@@ -1,6 +1,7 @@
 /** `POST /v2/models/{name}[/versions/{version}]/infer` of the Open Inference Protocol, with tensors in JSON or as bytes behind it. */
 import type { ModelContract } from '../../../protocol/resolve.ts'
 import type { Tensors } from '../../model/tensor.ts'
+import { nameAs } from '../../monitor/recent-answers.ts'
 import { v2ErrorBody } from '../api-error.ts'
 import type { AnswerBody, InferenceRoute } from '../inference.ts'
 import { checkJsonType } from '../json/content-type.ts'
@@ -36,6 +37,7 @@ export function inferRoute({ modelName, modelVersion, maxInstances }: InferRoute
       const { json, binary } = splitBody(headers, body)
       if (binary === undefined) checkJsonType(headers)
       const { head, feeds } = readerOf(served).read(json, binary)
+      if (head.id !== undefined) nameAs(answerId, head.id)
       const job = { feeds, outputs: head.outputNames }
       return answerBody(model, head, await served.infer(job, answerId, Math.min(timeoutMs, head.timeoutMs)))
     },

@@ -169,6 +169,35 @@ describe('infer', () => {
     expect([status, json]).toMatchObject([400, { field, error: `The member "${field}" is given twice; send it once.` }])
   })
 
+  test('is called by the id in its body, unless a header calls it something else', async () => {
+    const calledBy = async (id: string, headers = {}) =>
+      (await post(`${mlp.url}/v2/models/fraud/infer`, { id, inputs: [input] }, headers)).headers.get('x-request-id')
+    expect(await calledBy('order-7')).toBe('order-7')
+    expect(await calledBy('order-7', { 'x-request-id': 'trace-8' })).toBe('trace-8')
+    for (const none of ['', 'two words', 'x'.repeat(129)]) expect(await calledBy(none)).toMatch(/^[\da-f]{8}-/)
+    const told = await post(`${mlp.url}/feedback`, { id: 'order-7', label: 1 })
+    expect(told).toMatchObject({ status: 200, json: { id: 'order-7', counted: 1 } })
+  })
+
+  test.each<[string, object]>([
+    ['outputs[0].parameters.classification', { outputs: [{ name: 'scores', parameters: { classification: 2 } }] }],
+    [
+      'outputs[0].parameters.shared_memory_region',
+      { outputs: [{ name: 'scores', parameters: { shared_memory_region: 'r', shared_memory_byte_size: 12 } }] },
+    ],
+    [
+      'inputs[0].parameters.shared_memory_byte_size',
+      { inputs: [{ ...input, parameters: { shared_memory_byte_size: 80 } }] },
+    ],
+  ])('does not pass over an extension that it does not have: %s', async (field, changes) => {
+    expect(await infer({ inputs: [input], ...changes })).toMatchObject({
+      status: 400,
+      json: { code: 'invalid_request', field, error: expect.stringContaining(field) as unknown },
+    })
+    const harmless = { parameters: { priority: 1 }, inputs: [{ ...input, parameters: { mine: true } }] }
+    expect((await infer(harmless)).status).toBe(200)
+  })
+
   test('agrees with /predict', async () => {
     const [output] = ((await infer({ inputs: [input] })).json as InferJson).outputs
     const { json } = await post(`${mlp.url}/predict`, { features: row })
