@@ -158,6 +158,8 @@ describe.each<[Program, number]>([
     const image = await buildImage(buildah, program, options)
     const { architecture } = (JSON.parse(await buildah(['inspect', '--type', 'image', image])) as Inspected).OCIv1
     expect(architecture).toBe('arm64')
+    const bytes = await downloadBytes(buildah, image, { store, compression: 'gzip' })
+    console.info(`${program} for arm64: ${(bytes / MEGABYTE).toFixed(1)} MB compressed (gzip), and its base`)
     if (program === 'operator') return
     await withContainer(buildah, image, async ({ root }) => {
       const machines = await Promise.all((await onnxRuntime(root)).map(elfMachine))

@@ -183,11 +183,17 @@ function missingIn<P extends Program>(directory: string, programs: readonly P[])
 
 async function buildAll(programs: readonly Program[], bin: string, say: (line: string) => void): Promise<void> {
   say(`building ${programs.join(', ')} from Go modules into ${bin}: minutes on two cores, once`)
+  const beganAt = performance.now()
   for (const [index, program] of programs.entries()) {
     const startedAt = performance.now()
     say(`  ${index + 1}/${programs.length} ${program} ...`)
     const { module, goPackage } = SOURCES[program]
     await buildGoProgram({ module: join(MODS, module), goPackage, linkerFlags: VERSION_FLAGS }, join(bin, program))
-    say(`  ${index + 1}/${programs.length} ${program}: ${((performance.now() - startedAt) / 1000).toFixed(0)} s`)
+    say(`  ${index + 1}/${programs.length} ${program}: ${secondsSince(startedAt)} s`)
   }
+  say(`built ${programs.join(', ')} in ${secondsSince(beganAt)} s`)
+}
+
+function secondsSince(startedAt: number): string {
+  return ((performance.now() - startedAt) / 1000).toFixed(0)
 }

@@ -18,6 +18,7 @@ import {
 } from '../../sandbox/apiserver/certificates.ts'
 import type { Addresses } from './addresses.ts'
 import type { Binaries } from './binaries.ts'
+import { note } from './figures.ts'
 import { writeKubeconfig } from './kubeconfig-file.ts'
 import { RunningProgram } from './processes.ts'
 
@@ -53,6 +54,7 @@ const LOOK_TIMEOUT_MS = 2_000
 /** Starts it; resolves once pods can be created. What had started is stopped again when something does not. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { addresses, dir } = options
+  const startedAt = performance.now()
   await using starting = new AsyncDisposableStack()
   await mkdir(join(dir, 'logs'), { recursive: true })
   const authority = await makeAuthority('kubernetes-ca')
@@ -84,6 +86,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     await manager.until('the default service account was there', canHavePods, CONTROLLERS_READY_WITHIN_MS)
   }
   transport.close()
+  await note(
+    options.controllers === false ? 'an API server was ready after' : 'a control plane was ready after',
+    startedAt,
+  )
   const running = starting.move()
   const token = files.tokens.get(ADMINISTRATOR) ?? ''
   return { url, authority, token, kubeconfigPath, kubeconfigOf, stop: () => running.disposeAsync() }

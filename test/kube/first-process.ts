@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { summary } from './figures.ts'
 
 const REPO = join(import.meta.dirname, '../..')
 const INTERRUPTED = 130
@@ -28,13 +29,16 @@ export async function runTestsAndExit({ furnish, config, place }: Tests): Promis
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(INTERRUPTED))
   await furnish()
   const resultsPath = join(tmpdir(), 'results.json')
+  const startedAt = performance.now()
   const code = await runJest(config, process.argv.slice(2), resultsPath)
   if (!existsSync(resultsPath)) {
     console.error(`Jest ended with code ${code} and no results`)
     process.exit(1)
   }
   const results = JSON.parse(readFileSync(resultsPath, 'utf8')) as Results
-  console.log(`on ${place}: ${results.numPassedTests} passed, ${results.numFailedTests} failed`)
+  for (const line of await summary()) console.log(line)
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(0)
+  console.log(`on ${place}, in ${seconds} s: ${results.numPassedTests} passed, ${results.numFailedTests} failed`)
   process.exit(code === 0 && results.numFailedTestSuites === 0 ? 0 : 1)
 }
 
