@@ -29,6 +29,8 @@ interface RouteCounts {
   /** By this revision. */
   readonly computed: EndpointCounts
   readonly toClients: EndpointCounts
+  /** Takes note of what the peer answered a client. */
+  readonly passedOn: (answer: Answer) => void
 }
 
 export class InferenceService {
@@ -40,22 +42,19 @@ export class InferenceService {
   }
 
   /** Never rejects. */
-  async answer(route: InferenceRoute, request: InferenceRequest): Promise<Answer> {
+  answer(route: InferenceRoute, request: InferenceRequest): Promise<Answer> {
     const answerOurselves = (asked: InferenceRequest) => this.#answerOurselves(route, asked)
     const { traffic } = this.#options
-    const answer = await (route.isPinned
+    return route.isPinned
       ? traffic.answerPinned(request, answerOurselves)
-      : traffic.answer(request, answerOurselves))
-    this.#countForClient(route, request, answer)
-    return answer
+      : traffic.answer(request, answerOurselves, this.#countsOf(route).passedOn)
   }
 
   /** The answer to a request that could not even be read. */
   refusal(route: InferenceRoute, error: ApiError, request: Pick<InferenceRequest, 'headers' | 'receivedAt'>): Answer {
     const { receivedAt } = request
     const answer = this.#failed(route, error, { id: this.#options.answers.newId(), receivedAt })
-    this.#count(route, answer)
-    this.#countForClient(route, request, answer)
+    this.#count(route, request, answer)
     return answer
   }
 
@@ -70,7 +69,7 @@ export class InferenceService {
     } catch (error) {
       answer = this.#failed(route, error, { id, receivedAt })
     }
-    this.#count(route, answer)
+    this.#count(route, request, answer)
     return answer
   }
 
@@ -100,21 +99,22 @@ export class InferenceService {
     return headers
   }
 
-  #count(route: InferenceRoute, answer: Answer): void {
-    this.#countsOf(route).computed[outcomeOf(answer)].increment()
+  /** A relayed request is no client's: its client is counted where it asked. */
+  #count(route: InferenceRoute, request: Pick<InferenceRequest, 'headers'>, answer: Answer): void {
+    const { computed, toClients } = this.#countsOf(route)
+    const outcome = outcomeOf(answer)
+    computed[outcome].increment()
+    if (!this.#options.traffic.isRelayed(request)) toClients[outcome].increment()
     if (isOk(answer)) this.#options.metrics.latencySeconds.observe(answer.durationMs / 1000)
-  }
-
-  /** A peer's bad answer is none that a client gets, and a relayed request is no client's: its client is counted where it asked. */
-  #countForClient(route: InferenceRoute, request: Pick<InferenceRequest, 'headers'>, answer: Answer): void {
-    if (!this.#options.traffic.isRelayed(request)) this.#countsOf(route).toClients[outcomeOf(answer)].increment()
   }
 
   #countsOf(route: InferenceRoute): RouteCounts {
     let counts = this.#counts.get(route)
     if (counts === undefined) {
       const { metrics } = this.#options
-      counts = { computed: metrics.endpoint(route.endpoint), toClients: metrics.clientAnswers(route.endpoint) }
+      const toClients = metrics.clientAnswers(route.endpoint)
+      const passedOn = (answer: Answer) => toClients[outcomeOf(answer)].increment()
+      counts = { computed: metrics.endpoint(route.endpoint), toClients, passedOn }
       this.#counts.set(route, counts)
     }
     return counts

@@ -135,10 +135,14 @@ export class Traffic {
     return this.#standsAlone || this.isRelayed(request) ? undefined : peer?.link.passOn(request)
   }
 
-  /** @param answerOurselves computes this revision's answer; never rejects */
+  /**
+   * @param answerOurselves computes this revision's answer; never rejects
+   * @param passedOn told of an answer of the peer that the client gets
+   */
   async answer(
     request: InferenceRequest,
     answerOurselves: (request: InferenceRequest) => Promise<Answer>,
+    passedOn?: (answer: Answer) => void,
   ): Promise<Answer> {
     if (this.isRelayed(request)) {
       this.#relayedIn += 1
@@ -147,7 +151,7 @@ export class Traffic {
     this.#directRequests += 1
     const plan = this.#plan
     if (plan.peer === undefined || this.#standsAlone) return this.#counted(plan, await answerOurselves(request))
-    if (isForPeer(plan, request)) return this.#relay(plan.peer, request, answerOurselves)
+    if (isForPeer(plan, request)) return this.#relay(plan.peer, request, answerOurselves, passedOn)
     const answer = this.#counted(plan, await answerOurselves(request))
     if (plan.shadowSplit.take()) plan.peer.shadow.copy(request, answer)
     return answer
@@ -163,6 +167,7 @@ export class Traffic {
     { link, tally }: NonNullable<PlanInForce['peer']>,
     request: InferenceRequest,
     answerOurselves: (request: InferenceRequest) => Promise<Answer>,
+    passedOn?: (answer: Answer) => void,
   ): Promise<Answer> {
     const inItsPlace = async () => {
       // From here on it is our own time: the peer's is not to be taken for it.
@@ -186,12 +191,15 @@ export class Traffic {
       if (lost === undefined) tally.ok(durationMs)
       else tally.error(`${lost}; answered when it was asked again`)
       link.count(lost === undefined ? 'ok' : 'error')
+      passedOn?.(outcome.answer)
       return outcome.answer
     }
     if (outcome.kind === 'foreign') {
       tally.foreign += 1
       link.count('foreign')
-      return isOk(outcome.answer) ? outcome.answer : inItsPlace()
+      if (!isOk(outcome.answer)) return inItsPlace()
+      passedOn?.(outcome.answer)
+      return outcome.answer
     }
     const answer = await inItsPlace()
     const result = link.blame(outcome, answer)
