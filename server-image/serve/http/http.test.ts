@@ -185,8 +185,8 @@ describe('bad bodies', () => {
     expect((await post(`${server.url}/predict`, { features: row }, { 'content-type': type })).status).toBe(status)
   })
 
-  test('compressed: 415', async () => {
-    expect((await post(`${server.url}/predict`, { features: row }, { 'content-encoding': 'gzip' })).status).toBe(415)
+  test('compressed by what is not known: 415', async () => {
+    expect((await post(`${server.url}/predict`, { features: row }, { 'content-encoding': 'br' })).status).toBe(415)
   })
 
   test('too large, announced or not: 413, and the client hears it', async () => {

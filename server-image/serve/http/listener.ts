@@ -6,9 +6,12 @@
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { performance } from 'node:perf_hooks'
+import { ApiError } from '../api-error.ts'
+import type { Answer } from '../answer.ts'
 import type { InferenceService } from '../inference-service.ts'
-import type { InferenceRoute } from '../inference.ts'
+import type { InferenceRequest, InferenceRoute } from '../inference.ts'
 import { readBody, type BodyLimits } from './body.ts'
+import { codingOf, decoded, withoutCoding } from './content-coding.ts'
 import type { Exchanges } from './exchanges.ts'
 import { send, sendEarly } from './send.ts'
 import { canonicalTarget } from './target.ts'
@@ -48,6 +51,20 @@ function pathOf(url: string): string {
   return query === -1 ? url : url.slice(0, query)
 }
 
+/** @throws ApiError for a body that is not what its coding says, or larger than it may be (as a rejection) */
+async function asMeant(
+  { url = '/', headers, rawHeaders }: IncomingMessage,
+  body: Buffer,
+  bodies: BodyLimits,
+  receivedAt: number,
+): Promise<InferenceRequest> {
+  const coding = codingOf(headers['content-encoding'])
+  if (coding === undefined) return { url, headers, rawHeaders, body, receivedAt }
+  const whole = await decoded(body, coding, bodies)
+  const { 'content-encoding': _undone, ...others } = headers
+  return { url, headers: others, rawHeaders: withoutCoding(rawHeaders), body: whole, receivedAt }
+}
+
 function infer(
   route: InferenceRoute,
   request: IncomingMessage,
@@ -62,12 +79,22 @@ function infer(
       sendEarly(request, response, service.refusal(route, body.error, { headers: request.headers, receivedAt }))
       return
     }
-    const release = () => bodies.budget.giveBack(body.bytes.length)
+    let takenBytes = body.bytes.length
+    const release = () => bodies.budget.giveBack(takenBytes)
     // It was answered already when it had taken too long to arrive.
     if (response.headersSent) return release()
-    const { url = '/', headers, rawHeaders } = request
-    void service
-      .answer(route, { url, headers, rawHeaders, body: body.bytes, receivedAt })
+    const answered = async (): Promise<Answer> => {
+      let asked: InferenceRequest
+      try {
+        asked = await asMeant(request, body.bytes, bodies, receivedAt)
+      } catch (error) {
+        if (error instanceof ApiError) return service.refusal(route, error, receivedAt)
+        throw error
+      }
+      takenBytes = asked.body.length
+      return service.answer(route, asked)
+    }
+    void answered()
       .then((answer) => send(response, answer, exchanges.ends({ request, response })))
       .catch((error: unknown) => {
         onInternalError(error)

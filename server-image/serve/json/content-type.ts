@@ -19,7 +19,7 @@ export function checkJsonType(headers: IncomingHttpHeaders): void {
   if (encoding !== undefined && encoding !== 'identity') {
     throw new ApiError(
       'unsupported_media_type',
-      `The content encoding ${JSON.stringify(encoding.slice(0, 80))} is not supported; send the body as it is.`,
+      `The content encoding ${JSON.stringify(encoding.slice(0, 80))} is not supported here; send the body as it is, or to the model by gzip or deflate.`,
     )
   }
 }

@@ -13,7 +13,8 @@ const MEANINGS = {
   method_not_allowed: 'The path exists, but not with this method; the header allow names those that it has.',
   request_timeout: 'The request did not arrive in time; send it faster.',
   too_large: 'The body is larger than the limit; send fewer rows at a time.',
-  unsupported_media_type: 'The body is not declared as JSON, or is compressed; send "content-type: application/json".',
+  unsupported_media_type:
+    'The body is not declared as JSON, or is compressed by something else than gzip or deflate; send "content-type: application/json".',
   expectation_failed: 'The header expect asks for something else than 100-continue.',
   invalid_input: 'The values are not those that the model takes; field names the first that is wrong.',
   unrepresentable_output:

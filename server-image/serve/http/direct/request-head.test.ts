@@ -34,6 +34,7 @@ describe('a plain head', () => {
     ['a transfer encoding', `${LINE}${HOST}${LENGTH}Transfer-Encoding: chunked\r\n`],
     ['an empty transfer encoding', `${LINE}${HOST}${LENGTH}transfer-encoding:\r\n`],
     ['an expectation', `${LINE}${HOST}${LENGTH}expect: 100-continue\r\n`],
+    ['a coded body', `${LINE}${HOST}${LENGTH}Content-Encoding: gzip\r\n`],
     ['an upgrade', `${LINE}${HOST}${LENGTH}upgrade: h2c\r\n`],
     ['a connection to be closed', `${LINE}${HOST}${LENGTH}connection: close\r\n`],
     ['a header of the connection', `${LINE}${HOST}${LENGTH}connection: keep-alive, x-a\r\n`],

@@ -35,7 +35,11 @@ for (const character of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz") T
 for (const character of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ') TOKEN[character.charCodeAt(0)] = UPPER
 
 const LENGTH = /^\d{1,15}$/
-const OF_FRAMING = ['transfer-encoding', 'expect', 'upgrade', 'trailer', 'te', 'http2-settings', 'proxy-connection']
+const OF_FRAMING = [
+  ...['transfer-encoding', 'expect', 'upgrade', 'trailer', 'te', 'http2-settings', 'proxy-connection'],
+  // Of the body, which is not read as it is here.
+  'content-encoding',
+]
 
 /** @param text all up to the empty line, with the CRLF before it; one character for each byte */
 export function readHead(text: string): RequestHead | undefined {
