@@ -90,7 +90,7 @@ export function predictionsOf(signature: TabularSignature, outputs: Tensors, row
 }
 
 interface Probabilities {
-  readonly data: Float32Array | Float64Array
+  readonly data: Float16Array | Float32Array | Float64Array
   /** Numbers of a row; a single one is the probability of the second of two classes. */
   readonly width: number
 }
@@ -99,7 +99,7 @@ function probabilitiesIn(signature: TabularSignature, outputs: Tensors, rowCount
   const { probability } = signature
   const tensor = probability === undefined ? undefined : outputs[probability.output]
   if (probability === undefined || tensor === undefined) return undefined
-  const data = tensor.data as Float32Array | Float64Array
+  const data = tensor.data as Float16Array | Float32Array | Float64Array
   const width = data.length / rowCount
   if (!Number.isInteger(width) || width === 0) throw wrongCount(probability.output, tensor, rowCount)
   return { data, width }
@@ -150,10 +150,14 @@ const INTEGER_RANGES: Readonly<Partial<Record<Datatype, IntegerRange>>> = {
   UINT8: { min: 0, max: 255 },
   UINT16: { min: 0, max: 65_535 },
   UINT32: { min: 0, max: 4_294_967_295 },
+  UINT64: { min: 0, max: Number.MAX_SAFE_INTEGER },
 }
 
-/** From here on a number rounds to infinity as a 32-bit float. */
-const MAX_FLOAT32 = 3.4028235677973366e38
+/** From here on a number rounds to infinity. */
+const FLOAT_LIMITS: Readonly<Partial<Record<Datatype, { readonly bits: number; readonly limit: number }>>> = {
+  FP16: { bits: 16, limit: 65_520 },
+  FP32: { bits: 32, limit: 3.4028235677973366e38 },
+}
 
 /** What a feature of this datatype has to be, when `value` is not. */
 function wantedValue(datatype: Datatype, value: unknown): string | undefined {
@@ -163,7 +167,7 @@ function wantedValue(datatype: Datatype, value: unknown): string | undefined {
   }
   if (typeof value !== 'number' || !Number.isFinite(value)) return 'a finite number'
   const range = INTEGER_RANGES[datatype]
-  if (range === undefined) return fitsFloat(datatype, value) ? undefined : 'a number that fits 32-bit floating point'
+  if (range === undefined) return wantedFloat(datatype, value)
   const isFitting = Number.isInteger(value) && value >= range.min && value <= range.max
   return isFitting ? undefined : `an integer from ${range.min} to ${range.max}`
 }
@@ -174,8 +178,9 @@ function wantedText(value: unknown): string | undefined {
   return value.includes('\0') ? 'a string without the character U+0000' : undefined
 }
 
-function fitsFloat(datatype: Datatype, value: number): boolean {
-  return datatype === 'FP64' || Math.abs(value) < MAX_FLOAT32
+function wantedFloat(datatype: Datatype, value: number): string | undefined {
+  const { bits, limit } = FLOAT_LIMITS[datatype] ?? { bits: 64, limit: Infinity }
+  return Math.abs(value) < limit ? undefined : `a number that fits ${bits}-bit floating point`
 }
 
 function shown(value: unknown): string {

@@ -62,6 +62,7 @@ interface ProbabilityOutput {
 }
 
 const FEATURE_TYPES: ReadonlySet<Datatype> = new Set<Datatype>([
+  'FP16',
   'FP32',
   'FP64',
   'INT64',
@@ -71,11 +72,12 @@ const FEATURE_TYPES: ReadonlySet<Datatype> = new Set<Datatype>([
   'UINT8',
   'UINT16',
   'UINT32',
+  'UINT64',
   'BOOL',
   'BYTES',
 ])
 const LABEL_TYPES: ReadonlySet<Datatype> = new Set<Datatype>(['INT64', 'INT32', 'BYTES', 'BOOL'])
-const SCORE_TYPES: ReadonlySet<Datatype> = new Set<Datatype>(['FP32', 'FP64'])
+const SCORE_TYPES: ReadonlySet<Datatype> = new Set<Datatype>(['FP16', 'FP32', 'FP64'])
 
 /** Probabilities of a label-giving model that are not called so: distances of KMeans, scores of an SVM. */
 const NOT_PROBABILITIES = /score|distance|decision|margin|logit/i

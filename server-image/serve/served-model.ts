@@ -14,6 +14,8 @@ import { RowModel, type Rows } from './predict/row-model.ts'
 
 export interface BatchingOptions {
   readonly maxRows: number
+  /** Of requests by tensors, where that is another number. */
+  readonly maxTensorRows?: number
   readonly maxDelayMs: number
   readonly maxQueuedRows: number
   readonly deadlineMs: number
@@ -50,10 +52,11 @@ export function serveModel(
   { onBatch, onClass, onAnswer }: ModelObserver,
 ): ServedModel {
   const { signature, contract, sha256 } = model
-  const tensorModel = new TensorModel(engine, model, batching.maxRows > 1)
+  const { maxTensorRows = batching.maxRows } = batching
+  const tensorModel = new TensorModel(engine, model, maxTensorRows > 1)
   const tensors = new Batcher<TensorJob, Tensors>({
     ...batching,
-    maxRows: () => (tensorModel.mayStack ? batching.maxRows : 1),
+    maxRows: () => Math.min(maxTensorRows, tensorModel.worthwhileRows),
     rowsOf: (job) => tensorModel.rowsOf(job),
     compute: (jobs) => tensorModel.run(jobs),
     onBatch,

@@ -121,7 +121,11 @@ async function becomeReady({ state, metrics, monitor, traffic }: Parts, options:
   monitor.watch(model.signature)
   if (warmth.runMs !== undefined) traffic.modelRuns(warmth.runMs)
   for (const note of [...model.notes, ...warmth.notes]) log.warn(note)
-  const batchingOfModel = warmth.rowsAreIndependent ? batching : { ...batching, maxRows: 1 }
+  const batchingOfModel = {
+    ...batching,
+    maxRows: warmth.rowsAreIndependent ? batching.maxRows : 1,
+    maxTensorRows: warmth.tensorsAreIndependent ? batching.maxRows : 1,
+  }
   const count = (rows: number) => metrics.batchRows.observe(rows)
   state.modelIsServed(
     serveModel(model, opened.engine, batchingOfModel, {

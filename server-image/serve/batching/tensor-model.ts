@@ -1,8 +1,10 @@
 /** The model as a function from tensors to tensors, for several requests in one run where rows may be computed together. */
-import { emptyData, type Tensor, type TensorData, type Tensors } from '../../model/tensor.ts'
+import type { Tensors } from '../../model/tensor.ts'
 import type { Engine } from '../engine/engine.ts'
+import { sharesRows } from '../engine/independence.ts'
 import type { ModelFacts } from '../engine/opened-model.ts'
 import { inTurn } from './in-turn.ts'
+import { partOf, stackedTensors } from './stack.ts'
 
 /** One run of the model on tensors. */
 export interface TensorJob {
@@ -11,20 +13,32 @@ export interface TensorJob {
   readonly outputs?: readonly string[]
 }
 
+/** What one run of several requests may take: nobody waits much longer for the others than for their own. */
+const LONGEST_RUN_MS = 100
+/** What the newest time counts for in what is remembered. */
+const EASING = 1 / 4
+
 export class TensorModel {
   readonly #engine: Engine
   #mayStack: boolean
+  /** Of the last runs. Requests of other sizes take other times, so it is no more than a hint. */
+  #msPerRow: number | undefined
 
   /** @param rowsAreIndependent whether a row's answer was seen not to depend on its neighbours */
-  constructor(engine: Engine, { contract, signature }: ModelFacts, rowsAreIndependent: boolean) {
+  constructor(engine: Engine, { contract }: Pick<ModelFacts, 'contract'>, rowsAreIndependent: boolean) {
     this.#engine = engine
-    const rows = [...contract.inputs, ...contract.outputs].every(({ shape }) => shape[0] === -1)
-    this.#mayStack = rows && rowsAreIndependent && signature.kind === 'tabular' && signature.maxRows !== 1
+    this.#mayStack = rowsAreIndependent && sharesRows(contract)
   }
 
   /** False for a model that is to be asked for one request at a time. */
   get mayStack(): boolean {
     return this.#mayStack
+  }
+
+  /** How many rows are worth computing in one run: one, until the first run was timed. */
+  get worthwhileRows(): number {
+    if (!this.#mayStack || this.#msPerRow === undefined) return 1
+    return Math.max(1, Math.floor(LONGEST_RUN_MS / this.#msPerRow))
   }
 
   rowsOf({ feeds }: TensorJob): number {
@@ -70,8 +84,17 @@ export class TensorModel {
     return true
   }
 
-  async #alone({ feeds, outputs }: TensorJob): Promise<Tensors> {
-    return this.#engine.run(feeds, outputs)
+  async #alone(job: TensorJob): Promise<Tensors> {
+    return this.#timed(job, this.rowsOf(job))
+  }
+
+  async #timed({ feeds, outputs }: TensorJob, rows: number): Promise<Tensors> {
+    const startedAt = performance.now()
+    const answer = await this.#engine.run(feeds, outputs)
+    const taken = (performance.now() - startedAt) / Math.max(1, rows)
+    const known = this.#msPerRow ?? taken
+    this.#msPerRow = known + (taken - known) * EASING
+    return answer
   }
 
   async #together(jobs: readonly TensorJob[]): Promise<Tensors[]> {
@@ -79,9 +102,11 @@ export class TensorModel {
     if (first === undefined || jobs.length === 1) return inTurn(jobs, (job) => this.#alone(job))
     const rows = jobs.map((job) => this.rowsOf(job))
     const total = rows.reduce((sum, count) => sum + count, 0)
-    const feeds: Record<string, Tensor> = {}
-    for (const name of Object.keys(first.feeds)) feeds[name] = stacked(jobs, name, total)
-    const outputs = await this.#engine.run(feeds, first.outputs)
+    const feeds = stackedTensors(
+      jobs.map((job) => job.feeds),
+      total,
+    )
+    const outputs = await this.#timed({ ...first, feeds }, total)
     if (Object.values(outputs).some(({ shape }) => shape[0] !== total)) {
       // What the contract calls rows are none: such a model is never asked for several requests at once again.
       this.#mayStack = false
@@ -91,9 +116,7 @@ export class TensorModel {
     return rows.map((count) => {
       const from = at
       at += count
-      const own: Record<string, Tensor> = {}
-      for (const name in outputs) own[name] = part(outputs[name] as Tensor, from, count)
-      return own
+      return partOf(outputs, from, count)
     })
   }
 }
@@ -114,27 +137,4 @@ function isSame<Item>(list: readonly Item[], other: readonly Item[], from: numbe
   if (list.length !== other.length) return false
   for (let at = from; at < list.length; at += 1) if (list[at] !== other[at]) return false
   return true
-}
-
-function stacked(jobs: readonly TensorJob[], name: string, rows: number): Tensor {
-  const { datatype, shape } = jobs[0]?.feeds[name] as Tensor
-  let size = 0
-  for (const { feeds } of jobs) size += feeds[name]?.data.length ?? 0
-  const data = emptyData(datatype, size)
-  let at = 0
-  for (const { feeds } of jobs) {
-    const values = (feeds[name] as Tensor).data
-    if (Array.isArray(data)) for (const [index, value] of (values as string[]).entries()) data[at + index] = value
-    else (data as Float32Array).set(values as Float32Array, at)
-    at += values.length
-  }
-  return { datatype, shape: [rows, ...shape.slice(1)], data }
-}
-
-function part({ datatype, shape, data }: Tensor, from: number, rows: number): Tensor {
-  const [all = 1, ...inner] = shape
-  const width = data.length / all
-  const [begin, end] = [from * width, (from + rows) * width]
-  const own: TensorData = Array.isArray(data) ? data.slice(begin, end) : data.subarray(begin, end)
-  return { datatype, shape: [rows, ...inner], data: own }
 }

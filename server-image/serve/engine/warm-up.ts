@@ -1,9 +1,8 @@
 /** Runs before the first user: pays for the first runs, measures one, and asks whether rows may be computed together at all. */
-import { feedsOf, outputsOf, type Row } from '../../model/rows.ts'
+import { outputsOf } from '../../model/rows.ts'
 import type { LoadedModel } from '../../model/session.ts'
-import type { TabularSignature } from '../../model/signature.ts'
-import type { Tensor, Tensors } from '../../model/tensor.ts'
 import { warmUp } from '../../model/warm-up.ts'
+import { dependenceOfRows, hasSizesOfItsOwn, sharesRows } from './independence.ts'
 
 export interface WarmUpReport {
   /** Median duration of one run, in milliseconds; undefined when the model could not be run on made-up input. */
@@ -13,6 +12,8 @@ export interface WarmUpReport {
    * requests at once.
    */
   readonly rowsAreIndependent: boolean
+  /** The same of tensors, for all outputs, and for models that take no rows of features. */
+  readonly tensorsAreIndependent: boolean
   /** What people should know, one line each. */
   readonly notes: readonly string[]
 }
@@ -24,69 +25,48 @@ export function warmUpModel(model: LoadedModel, runs: number): WarmUpReport {
   for (let run = 0; run < Math.max(1, runs); run += 1) {
     const startedAt = performance.now()
     const { outcome, ...why } = warmUp(model)
-    if (outcome !== 'ran') {
-      notes.push(`The warm-up ${outcome === 'failed' ? 'failed' : 'was skipped'}: ${'reason' in why ? why.reason : ''}`)
-      return { rowsAreIndependent: false, notes }
+    const reason = 'reason' in why ? why.reason : ''
+    if (outcome === 'failed') {
+      notes.push(`The warm-up failed: ${reason}`)
+      return { rowsAreIndependent: false, tensorsAreIndependent: false, notes }
+    }
+    if (outcome === 'skipped') {
+      notes.push(`The warm-up was skipped: ${reason}`)
+      break
     }
     durations.push(performance.now() - startedAt)
   }
-  const { signature } = model
-  const dependence = signature.kind === 'tabular' ? dependenceOfRows(model, signature) : undefined
-  if (dependence !== undefined) notes.push(`Rows of different requests are not batched: ${dependence}`)
+  const independence = independenceOf(model, notes)
   durations.sort((a, b) => a - b)
-  return { runMs: durations[durations.length >> 1] ?? 0, rowsAreIndependent: dependence === undefined, notes }
+  const runMs = durations[durations.length >> 1]
+  return { ...(runMs !== undefined && { runMs }), ...independence, notes }
 }
 
-/** Values of made-up rows. A model may refuse some of them, as codes that it does not know. */
-const FILLS = [0, 1, 2, 3]
-
-/** Sums in another order may differ in the last bits. */
-const TOLERANCE = 1e-3
-
-/** Why rows must not be computed together: they depend on each other, or may do so; undefined when two of them were seen not to. */
-function dependenceOfRows(model: LoadedModel, signature: TabularSignature): string | undefined {
-  if (signature.maxRows === 1) return undefined
-  const outputs = outputsOf(signature)
-  const alone = FILLS.values()
-    .flatMap((fill) => {
-      const row = madeUpRow(signature, fill)
-      const answer = runOrRefuse(model, feedsOf(signature, [row]), outputs)
-      return answer === undefined ? [] : [{ row, answer }]
-    })
-    .take(2)
-    .toArray()
-  if (alone.length < 2)
-    return 'the model refused the made-up rows that would have shown whether it computes each by itself.'
-  const rows = alone.map(({ row }) => row)
-  const together = runOrRefuse(model, feedsOf(signature, rows), outputs)
-  const isSame = outputs.every((name) =>
-    isConcatenation(
-      together?.[name],
-      alone.map(({ answer }) => answer[name]),
-    ),
-  )
-  return isSame ? undefined : 'this model computes a row differently beside others.'
-}
-
-function runOrRefuse(model: LoadedModel, feeds: Tensors, outputs: readonly string[]): Tensors | undefined {
-  try {
-    return model.run(feeds, outputs)
-  } catch {
-    return undefined
+/** Rows for `/predict` need not know the outputs that no prediction is made of. */
+function independenceOf(
+  model: LoadedModel,
+  notes: string[],
+): Pick<WarmUpReport, 'rowsAreIndependent' | 'tensorsAreIndependent'> {
+  const { signature, contract } = model
+  const ofTensors = sharesRows(contract) ? dependenceOfTensors(model) : NO_ROWS
+  const tensorsAreIndependent = ofTensors === undefined
+  if (signature.kind !== 'tabular') {
+    if (!tensorsAreIndependent && ofTensors !== NO_ROWS) notes.push(`Requests are not batched: ${ofTensors}`)
+    return { rowsAreIndependent: false, tensorsAreIndependent }
   }
+  if (signature.maxRows === 1 || tensorsAreIndependent) return { rowsAreIndependent: true, tensorsAreIndependent }
+  const ofRows = dependenceOfRows(model, outputsOf(signature))
+  if (ofRows !== undefined) notes.push(`Rows of different requests are not batched: ${ofRows}`)
+  return { rowsAreIndependent: ofRows === undefined, tensorsAreIndependent }
 }
 
-function madeUpRow({ features, featureCount }: TabularSignature, fill: number): Row {
-  return featureCount === -1 ? [fill] : features.map(({ datatype }) => (datatype === 'BYTES' ? String(fill) : fill))
-}
+/** No reason to tell of: the contract says it. */
+const NO_ROWS = 'its inputs and outputs do not have one number of rows.'
 
-function isConcatenation(together: Tensors[string] | undefined, parts: readonly (Tensor | undefined)[]): boolean {
-  const apart = parts.flatMap((part) => [...(part?.data ?? [])])
-  const data = [...(together?.data ?? [])]
-  return data.length === apart.length && data.every((value, index) => isClose(value, apart[index]))
-}
-
-function isClose(a: unknown, b: unknown): boolean {
-  if (typeof a !== 'number' || typeof b !== 'number') return a === b
-  return Object.is(a, b) || Math.abs(a - b) <= TOLERANCE * Math.max(1, Math.abs(a), Math.abs(b))
+function dependenceOfTensors(model: LoadedModel): string | undefined {
+  if (hasSizesOfItsOwn(model.contract)) return 'the size of an output depends on values.'
+  return dependenceOfRows(
+    model,
+    model.contract.outputs.map(({ name }) => name),
+  )
 }

@@ -32,13 +32,9 @@ export function elementSchema(datatype: Datatype): Schema {
 
 /** A value of a row, where 64-bit integers must be exact as JSON numbers. */
 export function featureValueSchema(datatype: Datatype): Schema {
-  if (datatype !== 'INT64') return elementSchema(datatype)
-  return {
-    type: 'integer',
-    format: 'int64',
-    minimum: Number.MIN_SAFE_INTEGER,
-    maximum: Number.MAX_SAFE_INTEGER,
-  }
+  if (datatype !== 'INT64' && datatype !== 'UINT64') return elementSchema(datatype)
+  const minimum = datatype === 'INT64' ? Number.MIN_SAFE_INTEGER : 0
+  return { type: 'integer', format: datatype.toLowerCase(), minimum, maximum: Number.MAX_SAFE_INTEGER }
 }
 
 /** An element of a tensor as an answer has it. */
