@@ -89,15 +89,21 @@ export class ServerMetrics {
     this.#relayed.with({ peer, result }).increment()
   }
 
-  countClass(label: number | string): void {
+  countClass(said: number | string): void {
+    const label = typeof said === 'string' && said.length > MAX_CLASS_CHARACTERS ? beginningOf(said) : said
     let count = this.#knownClasses.get(label)
     if (count === undefined) {
       if (this.#knownClasses.size >= MAX_CLASSES) return this.#otherClasses().increment()
-      count = this.#classes.with({ prediction_class: String(label).slice(0, MAX_CLASS_CHARACTERS) })
+      count = this.#classes.with({ prediction_class: String(label) })
       this.#knownClasses.set(label, count)
     }
     count.increment()
   }
+}
+
+/** By way of bytes: a slice of a string would keep the whole of it in memory. */
+function beginningOf(text: string): string {
+  return Buffer.from(text.slice(0, MAX_CLASS_CHARACTERS)).toString('utf8')
 }
 
 function countsOf(family: CounterFamily, endpoint: string): EndpointCounts {

@@ -192,6 +192,6 @@ function overloaded(): ApiError {
 }
 
 function deadlineExceeded(limitMs: number): ApiError {
-  const message = `The model had no answer within ${Math.round(limitMs)} ms; try again later, or allow more time.`
+  const message = `The model had no answer within ${Number(limitMs.toPrecision(3))} ms; try again later, or allow more time.`
   return new ApiError('deadline_exceeded', message, { retryAfterSeconds: RETRY_AFTER_SECONDS })
 }

@@ -88,7 +88,7 @@ function infer(
       try {
         asked = await asMeant(request, body.bytes, bodies, receivedAt)
       } catch (error) {
-        if (error instanceof ApiError) return service.refusal(route, error, receivedAt)
+        if (error instanceof ApiError) return service.refusal(route, error, { headers: request.headers, receivedAt })
         throw error
       }
       takenBytes = asked.body.length
