@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { ModelError } from './model-error.ts'
+import type { RunOptions } from './run-options.ts'
 import { readModel } from './prepare.ts'
 import { loadModel, runtimeMessage } from './session.ts'
 import { emptyData, type Datatype, type Tensor, type TensorData } from './tensor.ts'
@@ -99,8 +100,12 @@ describe('a loaded model', () => {
     expect(Object.keys(answers)).toEqual(['output_label'])
   })
 
-  test('uses several threads when told so', async () => {
-    const model = await loadModel({ path: pathOf('forest20'), intraOpThreads: 2 })
+  test.each<RunOptions>([
+    { intraOpThreads: 2 },
+    { executionMode: 'parallel' },
+    { executionMode: 'parallel', interOpThreads: 2, intraOpThreads: 2 },
+  ])('uses several threads when told so: %j', async (options) => {
+    const model = await loadModel({ path: pathOf('forest20'), ...options })
     const answers = model.run({ X: { datatype: 'FP32', shape: [3, 20], data: new Float32Array(60) } })
     expect(answers['output_probability']?.shape).toEqual([3, 2])
     model.dispose()

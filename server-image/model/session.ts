@@ -11,6 +11,7 @@ import type { ModelContract } from '../../protocol/resolve.ts'
 import { ModelError, oneLine, quoted } from './model-error.ts'
 import { identityOf, release } from './model-file.ts'
 import { prepareModel, readModel, type PreparedModel, type PrepareOptions, type ReadModel } from './prepare.ts'
+import type { RunOptions } from './run-options.ts'
 import type { Signature } from './signature.ts'
 import {
   datatypeOfRuntime,
@@ -21,10 +22,7 @@ import {
   type Tensors,
 } from './tensor.ts'
 
-export interface LoadOptions extends PrepareOptions {
-  /** Threads that one run may use; 1 by default, which is the fastest for small models and leaves the other cores to others. */
-  readonly intraOpThreads?: number
-}
+export interface LoadOptions extends PrepareOptions, RunOptions {}
 
 export interface LoadedModel {
   /** Hex, of the file as it is on disk. */
@@ -78,7 +76,7 @@ export async function loadModel(options: LoadOptions, read?: ReadModel): Promise
   const isWholeFile = prepared.bytes === file.bytes && prepared.externalFiles.length === 0
   if (isWholeFile && file.bytes.length >= LARGE_BYTES) return loadFile(options, prepared, file)
   if (prepared.bytes !== file.bytes) release(file.bytes)
-  const model = openSession(prepared, options.intraOpThreads)
+  const model = openSession(prepared, options)
   for (const { bytes } of [file, prepared, ...prepared.externalFiles]) release(bytes)
   return model
 }
@@ -88,11 +86,11 @@ const LARGE_BYTES = 32 * 1024 * 1024
 
 /** Law: what is loaded is what was hashed and looked at. It is given to ONNX Runtime by its path only if it names no other files. */
 async function loadFile(options: LoadOptions, prepared: PreparedModel, file: ReadModel): Promise<LoadedModel> {
-  const { path, intraOpThreads } = options
+  const { path } = options
   const isTheSame = async () => (await identityOf(path)) === file.identity
   release(file.bytes)
   if (await isTheSame()) {
-    const model = openSession(prepared, intraOpThreads, path)
+    const model = openSession(prepared, options, path)
     if (await isTheSame()) return model
     model.dispose()
   }
@@ -106,8 +104,8 @@ async function loadFile(options: LoadOptions, prepared: PreparedModel, file: Rea
  * ONNX Runtime copies what it needs of the bytes.
  * @param path of a file that holds just these bytes, to be read in their place
  */
-export function openSession(prepared: PreparedModel, intraOpThreads = 1, path?: string): LoadedModel {
-  const session = createNativeSession(prepared, intraOpThreads, path)
+export function openSession(prepared: PreparedModel, run: RunOptions = {}, path?: string): LoadedModel {
+  const session = createNativeSession(prepared, run, path)
   const allOutputs = prepared.contract.outputs.map(({ name }) => name)
   const knownOutputs = new Set(allOutputs)
   let isDisposed = false
@@ -130,17 +128,20 @@ export function openSession(prepared: PreparedModel, intraOpThreads = 1, path?: 
   }
 }
 
-function createNativeSession(prepared: PreparedModel, intraOpThreads: number, path?: string): NativeSession {
+const OWN_CHOICE = 0
+
+function createNativeSession(prepared: PreparedModel, run: RunOptions, path?: string): NativeSession {
   const { bytes, externalFiles } = prepared
+  const { executionMode = 'sequential' } = run
   const options: NativeOptions = {
-    intraOpNumThreads: intraOpThreads,
-    interOpNumThreads: 1,
-    executionMode: 'sequential',
+    intraOpNumThreads: run.intraOpThreads ?? 1,
+    interOpNumThreads: run.interOpThreads ?? (executionMode === 'parallel' ? OWN_CHOICE : 1),
+    executionMode,
     graphOptimizationLevel: 'all',
     logSeverityLevel: LOG_FATAL_ONLY,
     externalData: externalFiles.map((file) => ({ path: file.location, data: file.bytes })),
     // Threads that spin while they wait starve their neighbours in a pod with a CPU limit.
-    extra: { session: { intra_op: { allow_spinning: '0' } } },
+    extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
   }
   try {
     initializeRuntime()

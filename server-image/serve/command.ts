@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { pino } from 'pino'
+import type { RunOptions } from '../model/run-options.ts'
 import { monitorSettingsOf } from '../monitor/flags.ts'
 import { serveFlagsCommand, type ServeFlags } from './flags.ts'
 import { DEFAULT_LIMITS } from './http/limits.ts'
@@ -46,7 +47,7 @@ async function serve(flags: ServeFlags): Promise<void> {
       ...(flags.tokenFile !== undefined && { tokenFile: flags.tokenFile }),
       ...tlsOf(flags),
       warmUpRuns: flags.warmupRequests,
-      intraOpThreads: flags.intraOpThreads,
+      runtime: runtimeOf(flags),
       thread: flags.modelThread,
       onLost: (error) => {
         log.fatal({ reason: error.message }, 'the model computes no more: stopping, to start anew')
@@ -78,6 +79,13 @@ function inflightBytesOf({ maxBodyBytes, maxInflightBodyMib }: ServeFlags): numb
   throw new Error(
     `--max-inflight-body-mib=${maxInflightBodyMib} must have room for a request of --max-body-bytes=${maxBodyBytes}.`,
   )
+}
+
+function runtimeOf({ intraOpThreads, interOpThreads, executionMode }: ServeFlags): RunOptions {
+  if (interOpThreads !== undefined && interOpThreads > 1 && executionMode !== 'parallel') {
+    throw new Error(`--inter-op-threads=${interOpThreads} is of use with --execution-mode=parallel only.`)
+  }
+  return { intraOpThreads, executionMode, ...(interOpThreads !== undefined && { interOpThreads }) }
 }
 
 function tlsOf({

@@ -1,6 +1,7 @@
 /** What `serve` can be told, without the server: the health check reads the same flags, and loads nothing else. */
 import { getHeapStatistics } from 'node:v8'
 import { Command, Option } from 'commander'
+import { EXECUTION_MODES, type ExecutionMode } from '../model/run-options.ts'
 import { wholeNumber } from '../monitor/flag-values.ts'
 import { MONITOR_OPTIONS, type MonitorFlags } from '../monitor/flags.ts'
 import { THREAD_CHOICES, type ThreadChoice } from './engine/opened-model.ts'
@@ -29,6 +30,8 @@ export interface ServeFlags extends MonitorFlags {
   readonly tlsClientCaFile?: string
   readonly warmupRequests: number
   readonly intraOpThreads: number
+  readonly interOpThreads?: number
+  readonly executionMode: ExecutionMode
   readonly modelThread: ThreadChoice
   readonly runLimitSeconds: number
   readonly relayTimeoutMs: number
@@ -45,6 +48,26 @@ Examples:
       --traffic-dir=/etc/penstock/traffic --batch-max-size=64 --drain-seconds=30
   $ profile train.csv --model=models/model.onnx --out=profile.json
   $ serve --model-dir=./models --profile=profile.json`
+
+const RUNTIME_OPTIONS: readonly Option[] = [
+  new Option('--intra-op-threads <count>', 'threads that one operator of the model may use')
+    .argParser(wholeNumber(1, 256))
+    .default(1)
+    .env('PENSTOCK_INTRA_OP_THREADS'),
+  new Option(
+    '--execution-mode <mode>',
+    "whether the model's operators are computed one after another, or several at once",
+  )
+    .choices(EXECUTION_MODES)
+    .default('sequential')
+    .env('PENSTOCK_EXECUTION_MODE'),
+  new Option(
+    '--inter-op-threads <count>',
+    "operators at once with --execution-mode=parallel; ONNX Runtime's own choice by default: the cores that it sees",
+  )
+    .argParser(wholeNumber(1, 256))
+    .env('PENSTOCK_INTER_OP_THREADS'),
+]
 
 const TLS_OPTIONS: readonly Option[] = [
   new Option(
@@ -100,7 +123,6 @@ export function serveFlagsCommand(): Command {
         'bearer tokens, one a line, read again when it changes: all but health and metrics needs one',
       ).env('PENSTOCK_TOKEN_FILE'),
     )
-    .option('--intra-op-threads <count>', 'threads that one run of the model may use', wholeNumber(1, 256), 1)
     .addOption(
       new Option('--model-thread <when>', 'compute on a thread of its own; auto: a model that takes long or is large')
         .choices(THREAD_CHOICES)
@@ -125,7 +147,7 @@ export function serveFlagsCommand(): Command {
       new Option('--log-level <level>').choices(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
     )
     .addHelpText('after', EXAMPLES)
-  for (const option of [...TLS_OPTIONS, ...MONITOR_OPTIONS]) command.addOption(option)
+  for (const option of [...RUNTIME_OPTIONS, ...TLS_OPTIONS, ...MONITOR_OPTIONS]) command.addOption(option)
   return command
 }
 

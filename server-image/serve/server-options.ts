@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { RunOptions } from '../model/run-options.ts'
 import type { MonitorSettings } from '../monitor/settings.ts'
 import type { DrainTiming } from './drain.ts'
 import type { ThreadChoice } from './engine/opened-model.ts'
@@ -32,8 +33,7 @@ export interface ServerOptions {
   /** With these both ports speak TLS, and nothing else. */
   readonly tls?: TlsFiles
   readonly warmUpRuns: number
-  /** Threads that one run of the model may use. */
-  readonly intraOpThreads: number
+  readonly runtime: RunOptions
   /** Where the model computes. */
   readonly thread: ThreadChoice
   /** What one run of a model on a thread of its own may take, in milliseconds. */

@@ -114,8 +114,8 @@ interface Parts {
 
 async function becomeReady({ state, metrics, monitor, traffic }: Parts, options: ServerOptions): Promise<OpenedModel> {
   const { log, batching } = options
-  const { modelPath: path, warmUpRuns, intraOpThreads, thread, runLimitMs, onLost } = options
-  const opened = await openModel({ path, warmUpRuns, intraOpThreads, thread, runLimitMs, onLost })
+  const { modelPath: path, warmUpRuns, runtime, thread, runLimitMs, onLost } = options
+  const opened = await openModel({ path, warmUpRuns, runtime, thread, runLimitMs, onLost })
   const { facts: model, warmth, isOnThread } = opened
   const loadMs = Math.round(opened.loadMs)
   monitor.watch(model.signature)

@@ -28,7 +28,7 @@ export function testOptions(model: string, changes: Partial<ServerOptions> = {})
     maxInflightBodyBytes: 256 * 1024 * 1024,
     limits: DEFAULT_LIMITS,
     warmUpRuns: 1,
-    intraOpThreads: 1,
+    runtime: {},
     thread: 'auto',
     runLimitMs: 60_000,
     onLost: (error) => {

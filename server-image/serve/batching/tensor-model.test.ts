@@ -9,7 +9,7 @@ const open = (model: string): Promise<OpenedModel> =>
   openModel({
     path: modelPath(model),
     warmUpRuns: 1,
-    intraOpThreads: 1,
+    runtime: {},
     thread: 'never',
     runLimitMs: 60_000,
     onLost: () => undefined,

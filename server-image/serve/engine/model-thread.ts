@@ -11,8 +11,8 @@ const PROGRAM = new URL(import.meta.url.endsWith('.ts') ? './thread-main.ts' : '
 
 /** @throws ModelError when the model cannot be opened */
 export async function startModelThread(options: OpenOptions): Promise<OpenedModel> {
-  const { path, warmUpRuns, intraOpThreads } = options
-  const workerData: ThreadOptions = { path, warmUpRuns, intraOpThreads }
+  const { path, warmUpRuns, runtime } = options
+  const workerData: ThreadOptions = { path, warmUpRuns, runtime }
   const worker = new Worker(PROGRAM, { name: 'model', workerData })
   const engine = new ThreadEngine(worker, options)
   const { facts, warmth, loadMs } = await engine.opened

@@ -7,7 +7,7 @@ const row = Array.from({ length: 20 }, (_, index) => index / 10)
 const options = (model: string, changes: Partial<OpenOptions> = {}): OpenOptions => ({
   path: modelPath(model),
   warmUpRuns: 1,
-  intraOpThreads: 1,
+  runtime: {},
   thread: 'always',
   runLimitMs: 60_000,
   onLost: (error) => {

@@ -16,13 +16,13 @@ const LARGE_FILE_BYTES = 32 * 1024 * 1024
 
 /** @throws ModelError */
 export async function openModel(options: OpenOptions): Promise<OpenedModel> {
-  const { path, intraOpThreads, thread } = options
+  const { path, runtime, thread } = options
   if (thread === 'always' || (thread === 'auto' && (await isLarge(path)))) return startModelThread(options)
   const startedAt = performance.now()
   const read = await readModel({ path })
   // Nobody takes data out of a small model.
   if (thread === 'auto' && read.summary.externalTensors.length > 0) return startModelThread(options)
-  const model = await loadModel({ path, intraOpThreads }, read)
+  const model = await loadModel({ path, ...runtime }, read)
   const loadMs = performance.now() - startedAt
   const warmth = warmUpModel(model, options.warmUpRuns)
   if (thread === 'auto' && (warmth.runMs ?? 0) >= HEAVY_RUN_MS) {

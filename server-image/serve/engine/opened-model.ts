@@ -1,4 +1,5 @@
 /** What opening a model takes and gives, wherever it computes. */
+import type { RunOptions } from '../../model/run-options.ts'
 import type { LoadedModel } from '../../model/session.ts'
 import type { Engine } from './engine.ts'
 import type { WarmUpReport } from './warm-up.ts'
@@ -20,8 +21,7 @@ export interface OpenedModel {
 export interface OpenOptions {
   readonly path: string
   readonly warmUpRuns: number
-  /** Threads that one run may use. */
-  readonly intraOpThreads: number
+  readonly runtime: RunOptions
   /** Where the model computes; `auto` decides by its size and by how long it takes. */
   readonly thread: ThreadChoice
   /** What one run on a thread of its own may take, in milliseconds, before the model is given up. */

@@ -6,7 +6,7 @@ import { loadModel, type LoadedModel } from '../../model/session.ts'
 import type { FromThread, ThreadOptions, ToThread } from './thread-messages.ts'
 import { warmUpModel } from './warm-up.ts'
 
-const { path, warmUpRuns, intraOpThreads } = workerData as ThreadOptions
+const { path, warmUpRuns, runtime } = workerData as ThreadOptions
 
 function say(message: FromThread): void {
   parentPort?.postMessage(message)
@@ -27,7 +27,7 @@ try {
   // On Linux that is of this thread alone.
   if (process.platform === 'linux') setPriority(0, NICENESS)
   const startedAt = performance.now()
-  const model = await loadModel({ path, intraOpThreads })
+  const model = await loadModel({ path, ...runtime })
   const loadMs = performance.now() - startedAt
   const { sha256, sizeBytes, contract, signature, notes } = model
   const warmth = warmUpModel(model, warmUpRuns)

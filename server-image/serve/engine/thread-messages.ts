@@ -1,12 +1,13 @@
 /** What the thread that answers HTTP and the one that computes say to each other. */
 import type { ResolveFailureReason } from '../../../protocol/resolve.ts'
+import type { RunOptions } from '../../model/run-options.ts'
 import type { Tensors } from '../../model/tensor.ts'
 import type { OpenedModel } from './opened-model.ts'
 
 export interface ThreadOptions {
   readonly path: string
   readonly warmUpRuns: number
-  readonly intraOpThreads: number
+  readonly runtime: RunOptions
 }
 
 export type Opened = Pick<OpenedModel, 'facts' | 'warmth' | 'loadMs'>
