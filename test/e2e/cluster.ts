@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findBinaries, findHelm, findNodeBinaries } from '../kube/binaries.ts'
 import { startControlPlane } from '../kube/control-plane.ts'
+import { note } from '../kube/figures.ts'
 import { ADDRESSES, NODE_NAME } from './addresses.ts'
 import { dnsObjects } from './dns-objects.ts'
 import { toolAt, type Tool } from './tool.ts'
@@ -30,6 +31,7 @@ const LOG_LINES = 40
 
 /** Resolves once the Node is Ready and takes pods. What had started is stopped again when something does not. */
 export async function startCluster({ dir, cgroup, images }: ClusterOptions): Promise<Cluster> {
+  const startedAt = performance.now()
   await using starting = new AsyncDisposableStack()
   await mkdir(dir, { recursive: true })
   const binaries = await findBinaries()
@@ -50,6 +52,7 @@ export async function startCluster({ dir, cgroup, images }: ClusterOptions): Pro
   for (const archive of images) await node.importImages(archive)
   for (const what of ['create', 'condition=Ready'])
     await kubectl(['wait', `node/${NODE_NAME}`, `--for=${what}`, `--timeout=${NODE_READY_WITHIN}`])
+  await note('the node was ready after', startedAt)
   const running = starting.move()
   const { kubeconfigPath } = plane
   return { kubeconfigPath, kubectl, helm: toolAt(await findHelm(), env), close: () => running.disposeAsync() }

@@ -1,6 +1,7 @@
 /**
  * The life of one ModelDeployment, as a user with Helm and kubectl leads it. The tests are chapters: each begins where the one before it
- * ended. From the first version on, users send requests all the time, and none of them may fail.
+ * ended. From the first version on, users send requests all the time, and none of them may fail. Only while pods are killed without a warning
+ * do other users take their place, who ask again when a connection breaks.
  */
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -17,8 +18,11 @@ import { holdoutRows } from '../../examples/demo/rows.ts'
 import { startTraffic, type Traffic } from '../../examples/demo/traffic.ts'
 import { conditionOf, createWatcher, type Watcher } from '../../examples/demo/watcher.ts'
 import { describeCluster, startCluster, type Cluster } from './cluster.ts'
+import { DEFINITION, formerChart, newFieldOf } from './former-chart.ts'
 import { TAG } from './images.ts'
+import { killServerOf } from './kill-server.ts'
 import { serveModelFiles, type ModelFiles } from './model-files.ts'
+import { startPatientUsers } from './patient-users.ts'
 
 const CHART = join(import.meta.dirname, '../../charts/penstock')
 const SYSTEM = 'penstock-system'
@@ -28,8 +32,13 @@ const MDEP = `modeldeployment/${NAME}`
 const REVISION_LABEL = 'penstock.dev/revision'
 const PATIENT_SECONDS = 240
 /** What every namespace has. */
+const ROLES = [
+  'get',
+  'clusterroles,clusterrolebindings',
+  '--selector=app.kubernetes.io/instance=penstock',
+  '--output=name',
+]
 const OF_KUBERNETES = ['configmap/kube-root-ca.crt', 'serviceaccount/default']
-/** Written by operators, not by Helm: whoever leads next goes on with it. */
 
 let cluster: Cluster
 let files: ModelFiles
@@ -37,6 +46,8 @@ let transport: Transport
 let client: Client
 let watcher: Watcher
 let traffic: Traffic | undefined
+/** Requests of users who were sent away for a while. */
+let sentBefore = 0
 
 jest.setTimeout(400_000)
 
@@ -134,6 +145,17 @@ async function stablePods() {
   return readyPods((await watcher.status()).stable?.revision)
 }
 
+/** Users of the Service, from now on. */
+async function startUsers(): Promise<void> {
+  const { host, port } = await address()
+  traffic = startTraffic({ host, port, rows: holdoutRows(), clients: 8, requestsPerSecond: 100 })
+}
+
+async function address() {
+  const get = (path: string) => kubectl('get', `service/${NAME}`, `--output=jsonpath={.spec.${path}}`)
+  return { host: await get('clusterIP'), port: Number(await get('ports[0].port')) }
+}
+
 /** Users' requests since the last call, once there are so many. */
 async function usersSent(count: number) {
   const before = traffic?.total().sent ?? 0
@@ -181,7 +203,7 @@ chapter('the node is Ready', async () => {
 })
 
 chapter('Helm installs the chart where only restricted pods are let in', async () => {
-  await helm('install', 'penstock', CHART, ...VALUES, '--wait')
+  await helm('install', 'penstock', await formerChart(CHART), ...VALUES, '--wait')
   const operators = await cluster.kubectl(['rollout', 'status', 'deployment/penstock', `--namespace=${SYSTEM}`])
   expect(operators).toContain('successfully rolled out')
 })
@@ -193,9 +215,7 @@ chapter('helm test reaches the operator by its name', async () => {
 chapter('a first version is Ready, and answers under its cluster address', async () => {
   await apply(modelDeployment('v1'))
   await kubectl('wait', '--for=condition=Ready', MDEP, `--timeout=${PATIENT_SECONDS}s`)
-  const host = await kubectl('get', `service/${NAME}`, '--output=jsonpath={.spec.clusterIP}')
-  const port = Number(await kubectl('get', `service/${NAME}`, '--output=jsonpath={.spec.ports[0].port}'))
-  traffic = startTraffic({ host, port, rows: holdoutRows(), clients: 8, requestsPerSecond: 100 })
+  await startUsers()
   await usersSent(200)
   noRequestFailed()
 })
@@ -294,9 +314,41 @@ chapter('a pod of stable is deleted under load, and replaced', async () => {
   noRequestFailed()
 })
 
-chapter('a new operator restarts no model', async () => {
+for (const [what, kill] of [
+  ['deleted by force', (pod: string) => kubectl('delete', 'pod', pod, '--grace-period=0', '--force')],
+  ['killed by the kernel', killServerOf],
+] as const)
+  chapter(`a pod of stable that is ${what} costs users who ask again no answer`, async () => {
+    sentBefore += (await traffic?.stop())?.sent ?? 0
+    noRequestFailed()
+    const { host, port } = await address()
+    const url = `http://${host}:${port}/predict`
+    const users = startPatientUsers({ url, rows: holdoutRows(), users: 8, pauseMs: 50 })
+    const answered = async (count: number) => {
+      const before = users.answered()
+      await eventually(`${count} more answers`, async () => (users.answered() >= before + count ? true : undefined))
+    }
+    await answered(200)
+    const restarts = (pods: Awaited<ReturnType<typeof stablePods>>) =>
+      pods.map(({ metadata, status }) => `${metadata?.name} ${status?.containerStatuses?.[0]?.restartCount}`)
+    const before = restarts(await stablePods())
+    await kill((await stablePods())[0]?.metadata?.name ?? '')
+    await eventually('two pods, one of them new or started again', async () => {
+      const after = restarts(await stablePods())
+      return after.length === 2 && after.some((each) => !before.includes(each)) ? true : undefined
+    })
+    await answered(200)
+    const total = await users.stop()
+    console.log(`${what}: ${total.answered} answers, for which ${total.repeats} connections were tried again`)
+    expect(total.failures).toEqual([])
+    await startUsers()
+  })
+
+chapter('a new operator restarts no model, and its chart brings the new definition', async () => {
+  expect(await newFieldOf(cluster.kubectl)).toBe('')
   const before = (await stablePods()).map(({ metadata }) => metadata?.name).sort()
   await helm('upgrade', 'penstock', CHART, ...VALUES, '--set=logLevel=debug', '--wait')
+  expect(await newFieldOf(cluster.kubectl)).toBe('integer')
   await usersSent(200)
   expect((await stablePods()).map(({ metadata }) => metadata?.name).sort()).toEqual(before)
   noRequestFailed()
@@ -314,15 +366,19 @@ for (const replicas of [3, 1])
 chapter('nobody noticed anything', async () => {
   const total = await traffic?.stop()
   traffic = undefined
-  console.log(`${total?.sent} requests, ${total?.failed} failed`)
+  const sent = sentBefore + (total?.sent ?? 0)
+  console.log(`${sent} requests, ${total?.failed} failed`)
   expect(total).toMatchObject({ failed: 0, failures: [] })
-  expect(total?.sent).toBeGreaterThan(2000)
+  expect(sent).toBeGreaterThan(2000)
 })
 
-chapter('kubectl delete takes all of it away, and helm uninstall the operator', async () => {
+chapter('kubectl delete takes all of it away, and helm uninstall the operator; the definition stays', async () => {
   expect(await contentsOf(NAMESPACE)).toContain(`pod/${(await stablePods())[0]?.metadata?.name}`)
   await kubectl('delete', MDEP)
   await untilLeft(NAMESPACE, [])
+  expect((await kubectl(...ROLES)).split('\n')).toHaveLength(5)
   await helm('uninstall', 'penstock', '--wait')
   await untilLeft(SYSTEM, [])
+  expect(await kubectl(...ROLES)).toBe('')
+  expect(await kubectl('get', DEFINITION, '--output=name')).toContain('modeldeployments.penstock.dev')
 })
