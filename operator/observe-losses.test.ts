@@ -20,13 +20,9 @@ const NOTHING: CachedChildren = {
 }
 
 async function look(children: Partial<CachedChildren>) {
-  const scraper = { read: () => Promise.resolve(new Map()) } as never
-  const { observation } = await observe(
-    { metadata, spec: specOf('good') },
-    { ...NOTHING, ...children },
-    NO_MEMORY,
-    scraper,
-  )
+  const scraper = { read: () => Promise.resolve(new Map()), close: () => undefined }
+  const resource = { metadata, spec: specOf('good') }
+  const { observation } = await observe(resource, { ...NOTHING, ...children }, NO_MEMORY, { scraper, now: () => 0 })
   return observation
 }
 

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { ourProgram } from './programs.ts'
 
 export const SERVER_IMAGE = 'penstock/server:dev'
 
@@ -28,15 +28,15 @@ const LOOK_EVERY_MS = 50
 /** Starts the operator from source as a process of its own, and waits until it works. */
 export async function startOperatorProcess(options: OperatorProcessOptions): Promise<OperatorProcess> {
   const log = openSync(options.logPath, 'a')
-  const main = join(import.meta.dirname, '../operator/main.ts')
+  const [program, ...main] = ourProgram('operator')
   const args = [
-    main,
+    ...main,
     `--kubeconfig=${options.kubeconfigPath}`,
     `--server-image=${SERVER_IMAGE}`,
     '--health-address=127.0.0.1:0',
     ...(options.leaseNamespace === undefined ? [] : [`--lease-namespace=${options.leaseNamespace}`]),
   ]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', log, log] })
+  const child = spawn(program, args, { stdio: ['ignore', log, log] })
   closeSync(log)
   const ended = new Promise<void>((resolve) => {
     child.once('exit', () => resolve())

@@ -20,6 +20,7 @@ import { loopbackAddresses } from './kubelet/addresses.ts'
 import { startKubelet, type Kubelet } from './kubelet/kubelet.ts'
 import type { KubeletTiming } from './kubelet/node-context.ts'
 import { podLogsOf } from './pod-logs.ts'
+import { ourProgram } from './programs.ts'
 import { startServiceProxy, type ServiceProxy } from './proxy/service-proxy.ts'
 import { takeSlot } from './slots.ts'
 
@@ -65,10 +66,7 @@ export interface Sandbox {
 
 export const SERVER_IMAGE = 'penstock/server:dev'
 /** What the server image runs here. */
-export const SERVER_PROGRAM: readonly string[] = [
-  process.execPath,
-  join(import.meta.dirname, '../server-image/main.ts'),
-]
+export const SERVER_PROGRAM: readonly string[] = ourProgram('server-image')
 const NODE_NAME = 'sandbox'
 const API_PORT = 6443
 const MAX_BACKOFF_MS = 300_000

@@ -23,7 +23,7 @@ export interface Following<Content> {
   readonly stop: () => void
 }
 
-/** @throws Error when one of them is not there, or what they hold now cannot be used */
+/** @throws Error when what they hold now cannot be used, or one of them is not there: in the words of `read`, which knows what it is for */
 export function followFiles<Content>({
   paths,
   read,
@@ -31,7 +31,7 @@ export function followFiles<Content>({
   onBadChange,
 }: FollowedFiles<Content>): Following<Content> {
   // In this order, so that a change in between is seen as one later.
-  let seen = paths.map((path) => identityOf(statSync(path))).join()
+  let seen = paths.map(identityNow).join()
   const content = read()
   let isStopped = false
   const look = async () => {
@@ -53,6 +53,11 @@ export function followFiles<Content>({
     clearInterval(timer)
   }
   return { content, stop }
+}
+
+function identityNow(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false })
+  return found === undefined ? 'missing' : identityOf(found)
 }
 
 function identityOf({ ino, mtimeMs, size }: Stats): string {
