@@ -25,6 +25,6 @@ export default {
   reporters: reportersOn('the sandbox'),
   testSequencer: '<rootDir>/test/sequencer.ts',
   // More than the two processors that they are meant for: tests of clusters mostly wait.
-  maxWorkers: 3,
+  maxWorkers: 4,
   testTimeout: 30_000,
 }
