@@ -5,7 +5,7 @@ import type { Environment } from './environment.ts'
 import { FetchError } from './fetch-error.ts'
 import { asFetchFailure, PassingFailure } from './http-request.ts'
 import type { Patience } from './patience.ts'
-import type { ProxyFor } from './proxy.ts'
+import type { Proxy, ProxyFor } from './proxy.ts'
 import { redactUri } from './redact.ts'
 
 const FIRST_BACKOFF_MS = 200
@@ -35,6 +35,7 @@ export interface Attempt {
 export async function persist<T>(remote: Remote, url: URL, attempt: (attempt: Attempt) => Promise<T>): Promise<T> {
   const { patience, signal, log } = remote
   let reachedBytes = patience.reachedBytes
+  let told: PassingFailure | undefined
   for (let tries = 0; ; tries += 1) {
     try {
       return await watched(remote, url, attempt)
@@ -46,7 +47,9 @@ export async function persist<T>(remote: Remote, url: URL, attempt: (attempt: At
       if (patience.reachedBytes > reachedBytes) tries = 0
       reachedBytes = patience.reachedBytes
       const waitMs = Math.max(error.retryAfterMs ?? 0, backoffMs(tries))
-      if (waitMs >= patience.leftMs(performance.now())) throw givenUp(patience, url, error)
+      // What an earlier try was told says more than that patience ended in the midst of this one.
+      told = error instanceof Silence ? (told ?? error) : error
+      if (waitMs >= patience.leftMs(performance.now())) throw givenUp(patience, url, told)
       log(`${redactUri(url.href)}: ${error.message}; trying again in ${waitMs} ms`)
       await sleep(waitMs, undefined, signal ? { signal } : {}).catch(() => {
         throw stopped(url)
@@ -58,7 +61,7 @@ export async function persist<T>(remote: Remote, url: URL, attempt: (attempt: At
 async function watched<T>(remote: Remote, url: URL, attempt: (attempt: Attempt) => Promise<T>): Promise<T> {
   const { patience, stallMs, signal: stop } = remote
   const watchdog = new AbortController()
-  const abort = () => watchdog.abort(new PassingFailure('nothing came any more'))
+  const abort = () => watchdog.abort(new Silence(remote.proxyFor(url)))
   const signal = stop ? AbortSignal.any([stop, watchdog.signal]) : watchdog.signal
   let timer = setTimeout(abort, patience.leftMs(performance.now()))
   const heard = () => {
@@ -71,6 +74,12 @@ async function watched<T>(remote: Remote, url: URL, attempt: (attempt: Attempt) 
     throw watchdog.signal.aborted ? (watchdog.signal.reason as PassingFailure) : asFetchFailure(error, url)
   } finally {
     clearTimeout(timer)
+  }
+}
+
+class Silence extends PassingFailure {
+  constructor(proxy: Proxy | undefined) {
+    super(`nothing came any more${proxy === undefined ? '' : ` through the proxy ${proxy.name}`}`)
   }
 }
 

@@ -61,7 +61,7 @@ function forwardPlain(request: IncomingMessage, response: ServerResponse): void 
     forward({ ...options, method: request.method }, (found) => {
       response.writeHead(found.statusCode ?? 0, found.headers)
       found.pipe(response)
-    }),
+    }).on('error', () => response.destroy()),
   )
 }
 
@@ -82,7 +82,7 @@ const proxyUrl = () => `http://user:p%40ss@127.0.0.1:${portOf(proxy)}`
 const through = () => ({ HTTP_PROXY: proxyUrl(), HTTPS_PROXY: proxyUrl() })
 
 function fetching(uri: string, env: Record<string, string> = through()): Promise<FetchResult> {
-  return fetchModel({ uri, env, out: join(folder, 'out.onnx'), noProgressMs: 1_000, log: (line) => logged.push(line) })
+  return fetchModel({ uri, env, out: join(folder, 'out.onnx'), noProgressMs: 2_000, log: (line) => logged.push(line) })
 }
 
 let logged: string[] = []
@@ -146,6 +146,13 @@ describe.each(['http', 'https'])('a proxy that refuses, %s', (scheme) => {
     expect(failure).toMatchObject({ reason, message: expect.stringMatching(text) })
     expect(failure.message).toContain(`proxy http://127.0.0.1:${portOf(proxy)} (${scheme.toUpperCase()}_PROXY)`)
   })
+})
+
+test('silence is said to come through the proxy', async () => {
+  answer = () => undefined
+  const { reason, message } = await failureOf('http://models.invalid/m.onnx')
+  expect(reason).toBe('Unreachable')
+  expect(message).toContain(`nothing came any more through the proxy http://127.0.0.1:${portOf(proxy)} (HTTP_PROXY)`)
 })
 
 test("the server's own refusals stay its own", async () => {
