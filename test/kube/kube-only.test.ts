@@ -73,14 +73,14 @@ describe('whoever has, in one namespace, the built-in role', () => {
 })
 
 test('an operator that may not set the finalizers of ModelDeployments may make nothing that blocks their deletion', async () => {
-  const role = JSON.parse(await kubectl('get', 'clusterrole/penstock-system-penstock', '--output=json')) as {
+  const role = JSON.parse(await kubectl('get', 'clusterrole/penstock-system:penstock', '--output=json')) as {
     rules: { resources: string[] }[]
   }
   const lesser = role.rules.filter(({ resources }) => !resources.includes('modeldeployments/finalizers'))
   expect(lesser).toHaveLength(role.rules.length - 1)
   const config = (finalizers: boolean) => JSON.stringify({ rules: finalizers ? role.rules : lesser })
   const patch = (text: string) =>
-    kubectl('patch', 'clusterrole/penstock-system-penstock', '--type=merge', `--patch=${text}`)
+    kubectl('patch', 'clusterrole/penstock-system:penstock', '--type=merge', `--patch=${text}`)
   const owner = await owningModelDeployment()
   await patch(config(false))
   await eventually('the refusal', async () => {
