@@ -55,7 +55,7 @@ export function createApplyBackoff({ monotonicMs, memory = 10_000 }: ApplyBackof
 
   function lastFailure({ ownerUid, object, content }: Wish): Failure | undefined {
     const last = owners.get(ownerUid)?.get(object)
-    return last?.contentHash === hashOf(content) ? last : undefined
+    return last !== undefined && last.contentHash === hashOf(content) ? last : undefined
   }
 
   return {

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals'
 import type { V1ConfigMap, V1Deployment, V1Service } from '@kubernetes/client-node'
 import { specOf } from './core/story.ts'
 import { NO_MEMORY, observe, type CachedChildren } from './observe.ts'
+import { NO_CHILDREN, SILENT_SCRAPER } from './testing.ts'
 
 const metadata = { name: 'm', namespace: 'ns', uid: 'uid', generation: 1, resourceVersion: '1', creationTimestamp: '' }
 const owned = (name: string, uid = 'uid') => ({
@@ -9,20 +10,12 @@ const owned = (name: string, uid = 'uid') => ({
   uid: `uid of ${name}`,
   ownerReferences: [{ apiVersion: 'penstock.dev/v1alpha1', kind: 'ModelDeployment', name: 'm', uid, controller: true }],
 })
-const NOTHING: CachedChildren = {
-  deployments: [],
-  services: [],
-  jobs: [],
-  pods: [],
-  endpointSlices: [],
-  controllerRevisions: [],
-  configMaps: [],
-}
-
 async function look(children: Partial<CachedChildren>) {
-  const scraper = { read: () => Promise.resolve(new Map()), close: () => undefined }
   const resource = { metadata, spec: specOf('good') }
-  const { observation } = await observe(resource, { ...NOTHING, ...children }, NO_MEMORY, { scraper, now: () => 0 })
+  const { observation } = await observe(resource, { ...NO_CHILDREN, ...children }, NO_MEMORY, {
+    scraper: SILENT_SCRAPER,
+    now: () => 0,
+  })
   return observation
 }
 

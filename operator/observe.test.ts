@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import type { V1Job } from '@kubernetes/client-node'
 import { GOOD, World } from './core/world.ts'
 import { NO_MEMORY, observe, type CachedChildren } from './observe.ts'
+import { NO_CHILDREN, SILENT_SCRAPER } from './testing.ts'
 
 const NOW = Date.parse('2026-01-01T00:01:00Z')
 const REVISION = 'm-1a2b3c4d5e'
@@ -9,19 +10,12 @@ const { resource } = new World({ model: { uri: 'https://models.example/m.onnx' }
 const ownerReferences = [
   { apiVersion: 'penstock.dev/v1alpha1', kind: 'ModelDeployment', name: 'm', uid: 'uid', controller: true },
 ]
-const scraper = { read: () => Promise.resolve(new Map()), close: () => undefined }
 
 async function observed(children: Partial<CachedChildren>) {
-  const none = {
-    deployments: [],
-    services: [],
-    jobs: [],
-    pods: [],
-    endpointSlices: [],
-    controllerRevisions: [],
-    configMaps: [],
-  }
-  const { observation } = await observe(resource, { ...none, ...children }, NO_MEMORY, { scraper, now: () => NOW })
+  const { observation } = await observe(resource, { ...NO_CHILDREN, ...children }, NO_MEMORY, {
+    scraper: SILENT_SCRAPER,
+    now: () => NOW,
+  })
   return observation
 }
 

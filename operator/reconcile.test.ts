@@ -3,6 +3,7 @@ import type { ModelDeployment } from './api/resource.ts'
 import type { Announcement } from './core/announcements.ts'
 import { conditionOf, settled } from './core/story.ts'
 import { createReconciler, type Cluster } from './reconcile.ts'
+import { NO_CHILDREN, SILENT_SCRAPER } from './testing.ts'
 
 const KEY = { namespace: 'ns', name: 'm' }
 
@@ -13,15 +14,7 @@ function clusterOf(resource: ModelDeployment) {
   const cluster: Cluster = {
     modelDeployment: () => held.resource,
     freshModelDeployment: () => Promise.resolve(held.resource),
-    childrenOf: () => ({
-      deployments: [],
-      services: [],
-      jobs: [],
-      pods: [],
-      endpointSlices: [],
-      controllerRevisions: [],
-      configMaps: [],
-    }),
+    childrenOf: () => NO_CHILDREN,
     commitStatus(old, status) {
       held.statusWrites += 1
       const resourceVersion = String(Number(old.metadata.resourceVersion) + 1)
@@ -46,7 +39,7 @@ test('an error of ours is in status once, with an Event, and touches nothing: ne
   const logged: unknown[] = []
   const reconciler = createReconciler({
     cluster,
-    scraper: { read: () => Promise.resolve(new Map()), close: () => undefined },
+    scraper: SILENT_SCRAPER,
     settings: {
       get defaultImage(): string {
         throw new TypeError("Cannot read properties of null (reading 'name')")

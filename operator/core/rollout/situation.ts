@@ -41,8 +41,8 @@ export function isScaledToZero(state: State, { seen }: Pick<Situation, 'seen'>):
  * compare with. Pods that do not exist tell no times; since when nobody answers is what the Available condition remembers.
  */
 export function isBroken(state: State, { seen, now }: Pick<Situation, 'seen' | 'now'>): boolean {
+  if (isScaledToZero(state, { seen })) return false
   const stable = workloadOf(seen, state.stable)
-  if (stable.desiredReplicas === 0) return false
   if (readyPods(stable).length > 0) return false
   if (stable.pods.length > 0 && stable.pods.every((pod) => now - pod.readyChangedAt >= BROKEN_AFTER_MS)) return true
   const available = seen.resource.status?.conditions?.find((condition) => condition.type === 'Available')
