@@ -48,11 +48,11 @@ describe('a server that passes artifacts on', () => {
     expect(result).toMatchObject({ ok: true, uri: 'models:/fraud/1', contract: { inputs: [{ datatype: 'FP32' }] } })
   })
 
-  test('tensors beside the model, which MLflow makes by default, are an error that says how to log it', async () => {
+  test('tensors beside the model, which MLflow makes by default, come with it and are bound by a digest', async () => {
     const { code, result } = await fetchByProgram({ uri: 'models:/fraud@split', env, flags: ['--inspect'] })
-    expect(code).toBe(1)
-    expect(result).toMatchObject({ ok: false, reason: 'InvalidModel' })
-    expect(result).toMatchObject({ message: expect.stringMatching(/\.data", .*save the model as one file/) })
+    expect(code).toBe(0)
+    expect(result).toMatchObject({ ok: true, uri: 'models:/fraud/3', contract: { inputs: [{ datatype: 'FP32' }] } })
+    expect(result).toMatchObject({ dataSha256: expect.stringMatching(/^[0-9a-f]{64}$/) })
   })
 
   test.each([
