@@ -5,7 +5,7 @@ export function reportersOn(place) {
 
 /** Jest runs the TypeScript sources as native ES modules; @swc/jest only strips the types. */
 export default {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/environment.ts',
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' } }],

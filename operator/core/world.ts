@@ -70,6 +70,7 @@ export class World {
   /** What the API server says against an object, `Deployment m-1a2b3c4d5e`; it is not made then. */
   refuses: (object: string) => ApplyProblem | undefined = () => undefined
   readonly behaviours: (uri: string) => Behaviour
+  readonly #planFiles = new Map<string, PlanFile>()
   #podNumber = 0
   #everServed = false
   #applyProblems: ApplyProblem[] = []
@@ -178,7 +179,7 @@ export class World {
     this.#runJobs()
     this.#runPods()
     this.#deliverPlans()
-    for (let each = 0; each < requests; each += 1) this.#request(each)
+    this.#send(requests)
   }
 
   #make(child: Child): void {
@@ -271,7 +272,10 @@ export class World {
     const text = (this.objects.get('ConfigMap/m-traffic')?.data as Record<string, string> | undefined)?.[
       planKey(revision)
     ]
-    return text === undefined ? undefined : (JSON.parse(text) as PlanFile)
+    if (text === undefined) return undefined
+    const file = this.#planFiles.get(text) ?? (JSON.parse(text) as PlanFile)
+    this.#planFiles.set(text, file)
+    return file
   }
 
   #deliverPlans(): void {
@@ -283,34 +287,33 @@ export class World {
     }
   }
 
-  #request(number: number): void {
+  #send(requests: number): void {
     const ready = this.pods.filter((pod) => pod.revision === this.serves && pod.ready)
-    const pod = ready[number % Math.max(1, ready.length)]
-    if (pod === undefined) {
-      if (this.#everServed) this.unanswered += 1
+    if (ready.length === 0) {
+      if (this.#everServed) this.unanswered += requests
       return
     }
-    this.#everServed = true
-    pod.directRequests += 1
-    const file = this.#planFile(pod.revision)
-    const peer =
-      file !== undefined && file.id === pod.planId && number % 1000 < file.weightPermille
-        ? file.peer?.revision
-        : undefined
-    this.#answer(pod, peer ?? pod.revision, number)
+    this.#everServed ||= requests > 0
+    const files = new Map(ready.map((pod) => [pod, this.#planFile(pod.revision)]))
+    const behaviours = new Map<RevisionName, Behaviour>()
+    for (let number = 0; number < requests; number += 1) {
+      const pod = ready[number % ready.length]!
+      pod.directRequests += 1
+      const file = files.get(pod)
+      const relays = file?.id === pod.planId && number % 1000 < file.weightPermille
+      const revision = (relays ? file.peer?.revision : undefined) ?? pod.revision
+      const behaviour = behaviours.get(revision) ?? this.#behaviourOf(revision)
+      behaviours.set(revision, behaviour)
+      this.#answer(pod, revision, { number, behaviour })
+    }
   }
 
-  #answer(pod: Pod, revision: RevisionName, number: number): void {
-    const behaviour = this.#behaviourOf(revision)
-    const before = pod.answers[revision] ?? NO_ANSWERS
+  #answer(pod: Pod, revision: RevisionName, { number, behaviour }: { number: number; behaviour: Behaviour }): void {
     const failed = (number * 7919) % 100 < behaviour.failsOf100
-    const latency = { ...before.latency, '50': (before.latency['50'] ?? 0) + (failed ? 0 : 1) }
-    pod.answers[revision] = {
-      ...before,
-      ok: before.ok + (failed ? 0 : 1),
-      error: before.error + (failed ? 1 : 0),
-      latency,
-    }
+    const before = pod.answers[revision] ?? NO_ANSWERS
+    pod.answers[revision] = failed
+      ? { ...before, error: before.error + 1 }
+      : { ...before, ok: before.ok + 1, latency: { ...before.latency, '50': (before.latency['50'] ?? 0) + 1 } }
     if (!behaviour.crashesUnderTraffic) return
     for (const victim of this.pods.filter((each) => each.revision === revision)) {
       Object.assign(victim, { restarts: victim.restarts + 1, restartedAt: this.now })

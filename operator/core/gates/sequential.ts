@@ -39,11 +39,12 @@ export function rateBounds(seen: Trials & { readonly alpha: number }): RateBound
   const { failures, trials } = checked(seen)
   const limit = -Math.log(checkedAlpha(seen.alpha))
   if (trials === 0) return { lower: 0, upper: 1 }
-  const observed = failures / trials
-  const ruledOut = logRatioAgainst({ failures, trials }, limit)
+  const passed = trials - failures
+  const spare = logMixture({ failures, trials }) - limit
   return {
-    lower: failures === 0 ? 0 : bisect(0, observed, ruledOut).outside,
-    upper: failures === trials ? 1 : bisect(1, observed, ruledOut).outside,
+    lower: failures === 0 ? 0 : Math.exp(logOfLowerBound(failures, passed, spare)),
+    // Bounding the failures from above is bounding the rest from below.
+    upper: passed === 0 ? 1 : -Math.expm1(logOfLowerBound(passed, failures, spare)),
   }
 }
 
@@ -51,29 +52,41 @@ export function rateBounds(seen: Trials & { readonly alpha: number }): RateBound
 export function sideOf(rate: number, seen: Trials & { readonly alpha: number }): 'Below' | 'Above' | undefined {
   const { failures, trials } = checked(seen)
   const limit = -Math.log(checkedAlpha(seen.alpha))
-  if (trials === 0 || !logRatioAgainst({ failures, trials }, limit)(rate)) return undefined
+  if (trials === 0) return undefined
+  const passed = trials - failures
+  const logLikelihood =
+    (failures === 0 ? 0 : failures * Math.log(rate)) + (passed === 0 ? 0 : passed * Math.log1p(-rate))
+  if (logMixture({ failures, trials }) - logLikelihood < limit) return undefined
   return failures / trials > rate ? 'Above' : 'Below'
 }
 
-/** A test of rates: true where ln M(rate) reaches the limit. The part that does not depend on the rate is computed once. */
-function logRatioAgainst({ failures, trials }: Trials, limit: number): (rate: number) => boolean {
-  const passed = trials - failures
-  const logMixture = logGamma(failures + 0.5) + logGamma(passed + 0.5) - logGamma(trials + 1) - LOG_PI
-  return (rate) => {
-    const logLikelihood =
-      (failures === 0 ? 0 : failures * Math.log(rate)) + (passed === 0 ? 0 : passed * Math.log1p(-rate))
-    return logMixture - logLikelihood >= limit
+/** The logarithm of the numerator of M, which does not depend on the rate. */
+function logMixture({ failures, trials }: Trials): number {
+  return logGamma(failures + 0.5) + logGamma(trials - failures + 0.5) - logGamma(trials + 1) - LOG_PI
+}
+
+/**
+ * The logarithm u of the least rate that `hits` of `hits + misses` do not rule out, where
+ *   ln M = logMixture - hits u - misses ln(1 - e^u)
+ * falls to the limit; `spare` is logMixture less the limit. ln M is convex in u and falls up to the observed rate, so Newton's method
+ * from a point below comes nearer from below at every step and never passes the bound. It starts where the misses would not count.
+ */
+function logOfLowerBound(hits: number, misses: number, spare: number): number {
+  let u = spare / hits
+  if (misses === 0) return u
+  for (;;) {
+    const rate = Math.exp(u)
+    const above = spare - hits * u - misses * logOneLess(u)
+    const next = u + above / (hits - (misses * rate) / -Math.expm1(u))
+    // At the last digits, rounding makes it stand still or turn round; beyond the observed rate, the slope has another sign.
+    if (!(next - u > 1e-15 * -u && next < 0)) return u
+    u = next
   }
 }
 
-/** Narrows to neighbouring doubles where the test turns; ln M is convex in the rate, so it turns once between the two. */
-function bisect(outside: number, inside: number, isOutside: (rate: number) => boolean): { outside: number } {
-  for (;;) {
-    const middle = outside + (inside - outside) / 2
-    if (middle === outside || middle === inside) return { outside }
-    if (isOutside(middle)) outside = middle
-    else inside = middle
-  }
+/** ln(1 - e^u) for u < 0, exact at both ends. */
+function logOneLess(u: number): number {
+  return u < -Math.LN2 ? Math.log1p(-Math.exp(u)) : Math.log(-Math.expm1(u))
 }
 
 function checked({ failures, trials }: Trials): Trials {
