@@ -34,4 +34,14 @@ program
   .option('--rounds <count>', 'times that each is measured', wholeNumber(1, 100), 5)
   .option('--seconds <seconds>', 'how long each time', wholeNumber(1, 600), 3)
   .action(benchLimits)
+program
+  .command('all')
+  .description('all of them, one after another, as bench/RESULTS.md has them: 5 rounds of 3 s')
+  .action(async () => {
+    const often = { rounds: 5, seconds: 3 }
+    await benchOperator()
+    await import('./server.ts')
+    await benchPeers({ ...often, only: [] })
+    await benchLimits(often)
+  })
 await program.parseAsync()

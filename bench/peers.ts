@@ -42,7 +42,12 @@ interface Contestant {
   readonly classOf: (answer: unknown) => unknown
 }
 
-const MODELS = { 'a small network of 20 floats': 'mlp20', 'a random forest of 100 trees': 'forest20' } as const
+const TESTDATA = join(ROOT, 'server-image/model/testdata')
+const MODELS = [
+  { title: 'a small network of 20 floats', model: 'mlp20', folder: TESTDATA },
+  { title: 'a random forest of 100 trees', model: 'forest20', folder: TESTDATA },
+  { title: 'a network that takes some 20 ms a row', model: 'heavy20', folder: PEERS },
+] as const
 
 export async function benchPeers({ rounds, seconds, only }: PeersOptions): Promise<void> {
   for (const tool of ['wrk', 'taskset']) {
@@ -52,11 +57,11 @@ export async function benchPeers({ rounds, seconds, only }: PeersOptions): Promi
     return
   }
   const pythons = await pythonsOf(only)
-  for (const [title, model] of Object.entries(MODELS)) {
+  for (const { title, model, folder } of MODELS) {
     console.log(
       `\n${title} (${model}), ${CONNECTIONS} connections, ${rounds} rounds of ${seconds} s, one core for each server`,
     )
-    await using field = await startAll(model, pythons)
+    await using field = await startAll(model, folder, pythons)
     await field.checkAlike()
     table(await field.measure(rounds, seconds))
   }
@@ -84,7 +89,7 @@ function contestants(model: string, dir: string, pythons: ReadonlyMap<Kind, stri
   const rows = JSON.stringify({ features: row })
   const plain: Question = { path: '/predict', body: rows }
   const predicted = (answer: unknown) => (answer as { prediction: unknown }).prediction
-  const input = model === 'mlp20' ? 'x' : 'X'
+  const input = model === 'forest20' ? 'X' : 'x'
   const tensor = { name: input, shape: [1, 20], datatype: 'FP32' }
   const tensors: Question = { path: '/v2/models/m/infer', body: JSON.stringify({ inputs: [{ ...tensor, data: row }] }) }
   const firstOutput = (answer: unknown) =>
@@ -221,10 +226,10 @@ function largest(
   return shape.length === 1 ? data[0] : data.indexOf(Math.max(...data))
 }
 
-async function startAll(model: string, pythons: ReadonlyMap<Kind, string>) {
+async function startAll(model: string, folder: string, pythons: ReadonlyMap<Kind, string>) {
   const dir = mkdtempSync(join(tmpdir(), 'penstock-bench-'))
   const modelPath = join(dir, 'model.onnx')
-  copyFileSync(join(ROOT, `server-image/model/testdata/${model}.onnx`), modelPath)
+  copyFileSync(join(folder, `${model}.onnx`), modelPath)
   const running: { readonly contestant: Contestant; readonly child: ChildProcess }[] = []
   const stop = async () => {
     for (const { child } of running) {
