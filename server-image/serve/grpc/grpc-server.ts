@@ -51,7 +51,9 @@ export interface GrpcCaller {
 }
 
 const MAX_STREAMS_PER_CONNECTION = 128
-const WINDOW_BYTES = 1024 * 1024
+/** What a client may send on one call before it is read: it is in memory, and Node counts it to no connection. */
+const CALL_WINDOW_BYTES = 64 * 1024
+const CONNECTION_WINDOW_BYTES = 1024 * 1024
 const CHECK_EVERY_MS = 100
 /** Clients may keep a connection for their life; one that has long been silent connects anew. */
 const IDLE_MS = 30 * 60_000
@@ -88,7 +90,7 @@ export class GrpcServer {
       settings: {
         maxConcurrentStreams: MAX_STREAMS_PER_CONNECTION,
         maxHeaderListSize: MAX_HEADER_BYTES,
-        initialWindowSize: WINDOW_BYTES,
+        initialWindowSize: CALL_WINDOW_BYTES,
       },
       unknownProtocolTimeout: limits.headersTimeoutMs,
     }
@@ -101,7 +103,7 @@ export class GrpcServer {
     this.#server.maxConnections = options.limits.maxConnections
     this.#server.on('session', (session) => {
       this.#sessions.set(session, { calls: 0, activeAt: performance.now(), doubt: doubtOf(session.socket) })
-      session.setLocalWindowSize(WINDOW_BYTES)
+      session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
       // Whoever says nothing takes a place from others.
       const silent = setTimeout(() => session.destroy(), options.limits.headersTimeoutMs)
       session.once('stream', () => clearTimeout(silent)).once('close', () => clearTimeout(silent))

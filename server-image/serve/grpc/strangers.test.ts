@@ -190,6 +190,12 @@ describe('strangers', () => {
     expect((await evidenceOf(server)).directRequests).toBe(1)
   })
 
+  test('that do not read their answers may send no more than a little', async () => {
+    const session = sessionTo(await serverWith('mlp20'))
+    await once(session, 'remoteSettings')
+    expect(session.remoteSettings.initialWindowSize).toBeLessThanOrEqual(64 * 1024)
+  })
+
   test('that stay silent lose their place, and a refused call that never ends is ended', async () => {
     const server = await startTestServer('mlp20', {
       grpcPort: 0,
