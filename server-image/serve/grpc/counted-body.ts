@@ -1,4 +1,5 @@
 import { Code } from '@connectrpc/connect'
+import { appended } from '../http/body.ts'
 import type { BodyBudget } from '../http/body-budget.ts'
 import { refusal } from './failure.ts'
 import { tooManyFields } from './message-size.ts'
@@ -30,22 +31,22 @@ export class CountedBody {
 
   /** All bytes at once, if the one message in them is one that may be decoded. */
   async *whole(bytes: AsyncIterable<Uint8Array>, maxBytes: number): AsyncIterable<Uint8Array> {
-    const chunks: Uint8Array[] = []
+    let memory: Buffer = Buffer.alloc(0)
     let size = 0
     let wanted: number | undefined
     for await (const chunk of this.#counted(bytes)) {
-      chunks.push(chunk)
+      const most = FRAME_HEAD_BYTES + (wanted ?? maxBytes)
+      memory = size === 0 ? Buffer.from(chunk) : appended(memory.subarray(0, size), memory, chunk, most)
       size += chunk.length
-      if (wanted === undefined && size >= FRAME_HEAD_BYTES) wanted = messageBytes(chunks)
-      if (wanted === undefined) continue
-      if (wanted > maxBytes) {
+      if (size >= FRAME_HEAD_BYTES) wanted ??= messageBytes(memory)
+      if (wanted !== undefined && wanted > maxBytes) {
         const message = `The message has ${wanted} bytes, and may have ${maxBytes}; send less at a time.`
         throw refusal(message, Code.ResourceExhausted)
       }
-      if (size > FRAME_HEAD_BYTES + wanted)
+      if (wanted !== undefined && size > FRAME_HEAD_BYTES + wanted)
         throw refusal('Bytes follow the message, and this method takes one.', Code.InvalidArgument)
     }
-    const all = Buffer.concat(chunks)
+    const all = memory.subarray(0, size)
     const problem = tooManyFields(all.subarray(FRAME_HEAD_BYTES))
     if (problem !== undefined) throw problem
     yield all
@@ -74,7 +75,7 @@ export class CountedBody {
   }
 }
 
-/** What the frame's head says (gRPC over HTTP/2, "Length-Prefixed-Message"). @param chunks with all of the head */
-function messageBytes(chunks: readonly Uint8Array[]): number {
-  return Buffer.concat(chunks).readUInt32BE(1)
+/** What the frame's head says (gRPC over HTTP/2, "Length-Prefixed-Message"). @param bytes with all of the head */
+function messageBytes(bytes: Buffer): number {
+  return bytes.readUInt32BE(1)
 }

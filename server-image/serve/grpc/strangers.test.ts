@@ -16,6 +16,7 @@ import {
   callOn,
   clientOf,
   closeAll,
+  evidenceOf,
   failure,
   framed,
   message,
@@ -32,6 +33,39 @@ afterEach(closeAll)
 
 /** Long enough for a client on a busy machine to say something. */
 const brief = { ...DEFAULT_LIMITS, headersTimeoutMs: 1_000, requestTimeoutMs: 1_000 }
+
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
+const [DATA, HEADERS, RST_STREAM, SETTINGS, PING] = [0, 1, 3, 4, 6]
+const [ACK, END_STREAM, END_HEADERS] = [1, 1, 4]
+
+/** RFC 9113, 4.1. */
+function frame(type: number, stream: number, payload: Uint8Array = Buffer.alloc(8), flags = 0): Buffer {
+  const head = Buffer.alloc(9)
+  head.writeUIntBE(payload.length, 0, 3)
+  head.writeUInt8(type, 3)
+  head.writeUInt8(flags, 4)
+  head.writeUInt32BE(stream, 5)
+  return Buffer.concat([head, payload])
+}
+
+/** A whole call of ModelInfer, and the end of it at once. */
+function takenBack(stream: number): Buffer {
+  const text = (value: string) => Buffer.concat([Buffer.of(value.length), Buffer.from(value)])
+  // By the static table (RFC 7541, A): POST, http, and names of an authority, a path and a content type.
+  const headers = Buffer.concat([
+    Buffer.of(0x83, 0x86, 0x01),
+    text('x'),
+    Buffer.of(0x04),
+    text('/inference.GRPCInferenceService/ModelInfer'),
+    Buffer.of(0x0f, 0x10),
+    text('application/grpc'),
+  ])
+  return Buffer.concat([
+    frame(HEADERS, stream, headers, END_HEADERS),
+    frame(DATA, stream, framed(message), END_STREAM),
+    frame(RST_STREAM, stream, Buffer.of(0, 0, 0, constants.NGHTTP2_CANCEL)),
+  ])
+}
 
 describe('strangers', () => {
   test.each<[string, Uint8Array, Record<string, string>, RegExp]>([
@@ -141,6 +175,25 @@ describe('strangers', () => {
     expect((await failure(health.check({ service: 'x'.repeat(10_000) }))).code).toBe(Code.ResourceExhausted)
     const cut = await failure(clientOf(server).modelInfer(question({ modelName: `a${'\u{1f600}'.repeat(60)}` })))
     expect(cut.code).toBe(Code.NotFound)
+  })
+
+  test('that take back their calls as soon as they make them are not computed for', async () => {
+    const server = await serverWith('mlp20')
+    const socket = connectTcp(server.grpcPort ?? 0, '127.0.0.1')
+    atEnd(() => socket.destroy())
+    const calls = Array.from({ length: 50 }, (_, index) => takenBack(2 * index + 1))
+    socket.write(Buffer.concat([Buffer.from(PREFACE), frame(SETTINGS, 0, Buffer.alloc(0)), ...calls, frame(PING, 0)]))
+    let heard = Buffer.alloc(0)
+    socket.on('error', () => undefined).on('data', (bytes: Buffer) => (heard = Buffer.concat([heard, bytes])))
+    await eventually(() => heard.includes(frame(PING, 0, Buffer.alloc(8), ACK)))
+    expect((await clientOf(server).modelInfer(question())).outputs).toHaveLength(1)
+    expect((await evidenceOf(server)).directRequests).toBe(1)
+  })
+
+  test('that do not read their answers may send no more than a little', async () => {
+    const session = sessionTo(await serverWith('mlp20'))
+    await once(session, 'remoteSettings')
+    expect(session.remoteSettings.initialWindowSize).toBeLessThanOrEqual(64 * 1024)
   })
 
   test('that stay silent lose their place, and a refused call that never ends is ended', async () => {

@@ -57,11 +57,11 @@ export function readBody(request: IncomingMessage, limits: BodyLimits, done: (bo
 }
 
 /** Law: memory is at most twice what has arrived, however small the chunks, and never more than what may arrive. */
-function appended(bytes: Buffer, memory: Buffer, chunk: Buffer, most: number): Buffer {
+export function appended(bytes: Buffer, memory: Buffer, chunk: Uint8Array, most: number): Buffer {
   const needed = bytes.length + chunk.length
   const roomy = needed <= memory.length ? memory : Buffer.allocUnsafeSlow(Math.max(needed, Math.min(2 * needed, most)))
   if (roomy !== memory) bytes.copy(roomy)
-  chunk.copy(roomy, bytes.length)
+  roomy.set(chunk, bytes.length)
   return roomy
 }
 
