@@ -123,6 +123,7 @@ describe('the notes', () => {
 
   test('warn of a second operator for the same namespace, and of a definition that Helm deletes', () => {
     expect(notesWith()).toContain('two operators undo each other')
+    expect(notesWith()).toMatch(/^kubectl apply -f - <<EOF\n[^]*^EOF$/m)
     expect(notesWith()).not.toContain('Careful')
     expect(notesWith('crds.keep=false')).toContain('upgrading it with crds.install=false')
   })
@@ -166,6 +167,8 @@ test.each([
   ['networkPolicy.apiServerCIDRs={192.0.2.1}', 'networkPolicy/apiServerCIDRs'],
   ['metrics.podMonitor.interval=often', 'metrics/podMonitor/interval'],
   ['replica=3', 'replica'],
+  ['lease=null', 'lease'],
+  ['networkPolicy.dns=null', 'dns'],
 ])('%s is refused with the name of the value', (value, field) => {
   const { ok, stderr } = runHelm(helm, ['template', 'pen', CHART, '--set', value])
   expect(ok).toBe(false)

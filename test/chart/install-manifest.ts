@@ -6,7 +6,7 @@ const HEAD = `# Penstock, installed with \`kubectl apply --server-side -f config
 # Generated from charts/penstock by \`npm run generate:manifests\`; change it with kustomize, or use the chart.
 `
 
-/** The chart with its default values as plain objects, in a namespace of its own, without what only Helm reads. */
+/** The chart with its default values as plain objects, in a namespace of its own, without what only Helm reads; what Helm keeps, Flux does not prune. */
 export function installManifest(helm: string): string {
   const { ok, stdout, stderr } = runHelm(helm, [
     'template',
@@ -28,9 +28,11 @@ export function installManifest(helm: string): string {
 function withoutHelm(object: Manifest): object {
   return JSON.parse(JSON.stringify(object), (key, value: unknown) => {
     if (key !== 'labels' && key !== 'annotations') return value
-    const ours = Object.entries(value as Record<string, unknown>).filter(
+    const given = value as Record<string, unknown>
+    const ours = Object.entries(given).filter(
       ([name]) => !name.startsWith('helm.sh/') && name !== 'app.kubernetes.io/managed-by',
     )
+    if (given['helm.sh/resource-policy'] === 'keep') ours.push(['kustomize.toolkit.fluxcd.io/prune', 'disabled'])
     return ours.length === 0 ? undefined : Object.fromEntries(ours)
   }) as object
 }

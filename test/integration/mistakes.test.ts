@@ -56,12 +56,16 @@ describe('what a person gets wrong', () => {
   })
 
   test.each([
-    ['a-name-that-is-much-longer-than-forty-characters', 'at most 40 characters'],
+    ['a'.repeat(41), 'at most 40 characters'],
     ['fraud-canary', '-canary'],
     ['fraud-0123456789', 'ten hexadecimal digits'],
     ['0fraud', 'DNS-1035'],
   ])('the name %s is refused', async (name, message) => {
     await expect(place.apply(name, spec('v1'))).rejects.toThrow(message)
+  })
+
+  test('a name of forty characters serves', async () => {
+    await serving('n'.repeat(40))
   })
 
   test('a field that is not supported stalls with its name while stable goes on', async () => {

@@ -66,6 +66,13 @@ test('an operator hands over to a second one that waited for the lease', async (
   }
 })
 
+test('an operator makes its lease where there is none', async () => {
+  await place.stopOperator()
+  await place.client.delete(LEASE, { namespace: place.operatorNamespace, name: 'penstock-operator' })
+  await place.startOperator()
+  expect((await leaseAfter()).holderIdentity).toMatch(/./)
+})
+
 test('an operator that is killed is followed, once its lease has run out, by one that waited and does nothing twice', async () => {
   await place.stopOperator()
   const dir = mkdtempSync(join(tmpdir(), 'penstock-operators-'))

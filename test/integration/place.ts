@@ -91,10 +91,13 @@ export async function createPlace(
 ): Promise<Place> {
   const dir = mkdtempSync(join(tmpdir(), 'penstock-test-'))
   const writes: Write[] = []
+  const forbidden: string[] = []
   const cluster = await startTestCluster({
     ...options,
     dir: join(dir, 'cluster'),
-    onRequest: ({ verb, resource, subresource, name, userAgent }) => {
+    onRequest: ({ verb, resource, subresource, name, userAgent, code }) => {
+      if (code === 403 && userAgent?.startsWith('penstock-operator') === true)
+        forbidden.push(`${verb} ${resource} ${name ?? ''}`)
       const changes = !['get', 'list', 'watch'].includes(verb)
       if (changes)
         writes.push({
@@ -108,7 +111,7 @@ export async function createPlace(
   })
   const transport = createTransport(loadKubeConfig({ path: cluster.kubeconfigPath }), { userAgent: 'penstock-test' })
   const scope = options.scope
-  const place = new TestPlace({ dir, cluster, transport, writes, ...(scope !== undefined && { scope }) })
+  const place = new TestPlace({ dir, cluster, transport, writes, forbidden, ...(scope !== undefined && { scope }) })
   await place.startOperator()
   return place
 }
@@ -118,6 +121,8 @@ interface Parts {
   readonly cluster: TestCluster
   readonly transport: Transport
   readonly writes: Write[]
+  /** What the API server did not let the operator do. */
+  readonly forbidden: readonly string[]
   readonly scope?: string
 }
 
@@ -239,5 +244,7 @@ class TestPlace implements Place {
     this.#parts.transport.close()
     await this.#parts.cluster.close()
     rmSync(this.#parts.dir, { recursive: true, force: true })
+    const { forbidden } = this.#parts
+    if (forbidden.length > 0) throw new Error(`the operator lacks rights for: ${[...new Set(forbidden)].join(', ')}`)
   }
 }

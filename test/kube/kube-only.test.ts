@@ -72,6 +72,11 @@ describe('whoever has, in one namespace, the built-in role', () => {
   )
 })
 
+test('the operator may count an Event that comes again, which tests seldom wait for', async () => {
+  const operator = 'system:serviceaccount:penstock-system:penstock'
+  expect(await answerTo(operator, ['patch', 'events.events.k8s.io', '--all-namespaces'])).toBe('yes')
+})
+
 test('an operator that may not set the finalizers of ModelDeployments may make nothing that blocks their deletion', async () => {
   const role = JSON.parse(await kubectl('get', 'clusterrole/penstock-system:penstock', '--output=json')) as {
     rules: { resources: string[] }[]
