@@ -290,4 +290,31 @@ describe('health and reflection', () => {
       { errorCode: Code.InvalidArgument },
     ])
   })
+
+  test('refuse more calls of reflection than a few at once, and more questions than many, whoever asks', async () => {
+    const reflection = createClient(ServerReflection, transportTo(await serverWith('mlp20')))
+    const one = { messageRequest: { case: 'listServices', value: '' } } as const
+    const end = new AbortController()
+    const first = Array.from({ length: 8 }, async () => {
+      const endless = async function* () {
+        yield one
+        await new Promise((resolve) => end.signal.addEventListener('abort', resolve))
+      }
+      return reflection.serverReflectionInfo(endless(), { signal: end.signal })[Symbol.asyncIterator]().next()
+    })
+    const ask = async (questions: number) => {
+      let answers = 0
+      const asked = (async function* () {
+        for (let each = 0; each < questions; each += 1) yield one
+      })()
+      for await (const _ of reflection.serverReflectionInfo(asked)) answers += 1
+      return answers
+    }
+    expect((await Promise.all(first)).map(({ done }) => done)).not.toContain(true)
+    expect(await failure(ask(1))).toMatchObject({ code: Code.ResourceExhausted })
+    end.abort()
+    await eventually(async () => (await ask(1).catch(() => 0)) === 1)
+    expect(await failure(ask(1001))).toMatchObject({ code: Code.ResourceExhausted })
+    expect(await ask(1000)).toBe(1000)
+  })
 })

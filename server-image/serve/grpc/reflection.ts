@@ -2,23 +2,43 @@
 import { toBinary, type DescFile, type DescService } from '@bufbuild/protobuf'
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
 import { Code } from '@connectrpc/connect'
+import { refusal } from './failure.ts'
 import type { ServerReflectionRequest } from './generated/grpc/reflection/v1/reflection_pb.js'
 import type { ServerReflectionRequest as AlphaRequest } from './generated/grpc/reflection/v1alpha/reflection_pb.js'
 
+/** At once, whoever asks: clients that do not read leave us with all their answers, which are larger than their questions. */
+const MAX_CALLS = 8
+/** Of one call; tools ask one for each file and symbol. */
+const MAX_QUESTIONS = 1000
+
 type Question = (ServerReflectionRequest | AlphaRequest)['messageRequest']
 
-/** Both versions of the service have the same messages, but for the name of their package. */
+/** Both versions of the service have the same messages, but for the name of their package; they share the bound of calls. */
 export function reflectionOf(services: readonly DescService[]) {
   const files = [...new Set(services.map(({ file }) => file))]
   const names = [...new Set(services.map(({ typeName }) => typeName))]
+  let calls = 0
   return async function* (requests: AsyncIterable<ServerReflectionRequest | AlphaRequest>) {
-    for await (const request of requests) {
-      const { host, messageRequest } = request
-      yield {
-        validHost: host,
-        originalRequest: { host, messageRequest: messageRequest as never },
-        messageResponse: answerTo(messageRequest, files, names),
+    if (calls >= MAX_CALLS)
+      throw refusal(
+        `There are ${MAX_CALLS} calls of reflection already; try again in a moment.`,
+        Code.ResourceExhausted,
+      )
+    calls += 1
+    try {
+      let questions = 0
+      for await (const { host, messageRequest } of requests) {
+        questions += 1
+        if (questions > MAX_QUESTIONS)
+          throw refusal(`A call may ask ${MAX_QUESTIONS} questions; make another one.`, Code.ResourceExhausted)
+        yield {
+          validHost: host,
+          originalRequest: { host, messageRequest: messageRequest as never },
+          messageResponse: answerTo(messageRequest, files, names),
+        }
       }
+    } finally {
+      calls -= 1
     }
   }
 }

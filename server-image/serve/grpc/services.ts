@@ -49,8 +49,9 @@ export function grpcServices(options: GrpcServicesOptions): ConnectRouter {
   })
   addInference(router, options)
   addHealth(router, options)
-  router.service(ServerReflection, { serverReflectionInfo: reflectionOf(SERVICES) })
-  router.service(ServerReflectionAlpha, { serverReflectionInfo: reflectionOf(SERVICES) })
+  const serverReflectionInfo = reflectionOf(SERVICES)
+  router.service(ServerReflection, { serverReflectionInfo })
+  router.service(ServerReflectionAlpha, { serverReflectionInfo })
   return router
 }
 
