@@ -27,7 +27,8 @@ for layer in range(LAYERS):
     nodes += [helper.make_node("MatMul", [f"h{layer}", "next"], [f"m{layer}"]),
               helper.make_node("Tanh", [f"m{layer}"], [f"h{layer + 1}"])]
 nodes += [helper.make_node("MatMul", [f"h{LAYERS}", "last"], ["score"]), helper.make_node("Neg", ["score"], ["other"]),
-          helper.make_node("Concat", ["score", "other"], ["scores"], axis=1)]
+          helper.make_node("Concat", ["score", "other"], ["both"], axis=1),
+          helper.make_node("Softmax", ["both"], ["scores"], axis=1)]
 graph = helper.make_graph(nodes, "heavy20", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 20])],
                           [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 2])], list(shapes))
 model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
