@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
 import type { ModelDeploymentSpec } from '../../operator/api/resource.ts'
+import { isNotFound } from '../../operator/kube/errors.ts'
 import { readAs, EVENT, LEASE } from '../../operator/kube/resources.ts'
 import type { KubeObject } from '../../operator/kube/resource.ts'
 import { startOperatorProcess } from '../../sandbox/operator-process.ts'
@@ -70,7 +71,14 @@ test('an operator makes its lease where there is none', async () => {
   await place.stopOperator()
   await place.client.delete(LEASE, { namespace: place.operatorNamespace, name: 'penstock-operator' })
   await place.startOperator()
-  expect((await leaseAfter()).holderIdentity).toMatch(/./)
+  await eventually('a lease that is held', async () => {
+    try {
+      return (await lease()).holderIdentity
+    } catch (error) {
+      if (isNotFound(error)) return undefined
+      throw error
+    }
+  })
 })
 
 test('an operator that is killed is followed, once its lease has run out, by one that waited and does nothing twice', async () => {
