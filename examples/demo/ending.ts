@@ -56,9 +56,11 @@ function errorRateNumbers({ candidate, stable, increase, maxIncrease }: ErrorRat
   return [failed(candidate), failed(stable), bounds, `${points(maxIncrease)} points`]
 }
 
-function latencyNumbers({ quantile, candidate, stable, ratio, maxRatio }: LatencyEvidence): readonly string[] {
+function latencyNumbers(evidence: LatencyEvidence): readonly string[] {
+  const { quantile, candidate, stable, ratio, maxRatio, ignoreBelowMs } = evidence
   const measured = ({ seconds, n }: { seconds: number | null; n: number }) =>
     `p${quantile * 100} ${seconds === null ? '?' : (seconds * 1000).toFixed(2)} ms of ${n}`
   const upper = ratio.upper === null ? 'unbounded' : `${ratio.upper.toFixed(2)} times as slow`
-  return [measured(candidate), measured(stable), `${ratio.lower.toFixed(2)} to ${upper}`, `${maxRatio} times`]
+  const allowed = `${maxRatio} times${ignoreBelowMs === undefined ? '' : ` above ${ignoreBelowMs} ms`}`
+  return [measured(candidate), measured(stable), `${ratio.lower.toFixed(2)} to ${upper}`, allowed]
 }
