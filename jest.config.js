@@ -1,3 +1,8 @@
+import { COMPILED } from './sandbox/programs.ts'
+
+// Programs that tests start, and Jest's own workers, find there what they compiled before.
+process.env.NODE_COMPILE_CACHE ??= COMPILED
+
 /** @param {string} place what the tests of the API and of the operator run on */
 export function reportersOn(place) {
   return ['default', ['<rootDir>/test/conformance-reporter.ts', { place }]]

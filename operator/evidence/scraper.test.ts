@@ -49,8 +49,9 @@ async function listening(server: Server, scheme: ScrapeTarget['scheme']): Promis
 
 const answering = (body: string, status = 200) => pod((_request, response) => response.writeHead(status).end(body))
 
+/** Patient, so that a pod that answers is never too late, whatever else the machine does. */
 async function scrape(...targets: ScrapeTarget[]) {
-  const scraper = createScraper({ timeoutMs: 500 })
+  const scraper = createScraper({ timeoutMs: 4_000 })
   try {
     return await scraper.read(targets)
   } finally {
@@ -102,9 +103,6 @@ describe('a pod is absent, and the others are read all the same, when it', () =>
   })
 
   test('is not there at all', async () => {
-    const gone = await answering('')
-    const server = servers.pop()
-    await new Promise((resolve) => server?.close(resolve))
-    expect(await scrape(gone)).toEqual(new Map())
+    expect(await scrape({ uid: 'gone', scheme: 'http', ip: '127.0.0.1', port: 1 })).toEqual(new Map())
   })
 })

@@ -1,10 +1,10 @@
-/** For tests only: a real browser without a window, by its DevTools protocol. */
+/** A real browser without a window, by its DevTools protocol. */
 import { spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { eventually } from '../testing.ts'
+import { eventually } from '../../server-image/serve/testing.ts'
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome']
 
