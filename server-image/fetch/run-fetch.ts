@@ -8,8 +8,6 @@ import {
 } from '../../protocol/resolve.ts'
 import { fitContract, jsonBytes } from '../model/contract.ts'
 import { ModelError } from '../model/model-error.ts'
-import { loadModel } from '../model/session.ts'
-import { warmUp } from '../model/warm-up.ts'
 import { toFailure } from './fetch-error.ts'
 import { fetchModel, type FetchOptions, type FetchResult } from './fetch-model.ts'
 import { redactUri } from './redact.ts'
@@ -51,6 +49,8 @@ async function resolveModel(args: FetchArguments): Promise<ResolveResult | { rea
 /** Loads the model for real and runs it once, so that a bad file fails here and not in a serving pod. */
 async function judge(fetched: FetchResult, log: (line: string) => void): Promise<Resolved> {
   const { uri, path, sha256, sizeBytes, dataSha256 } = fetched
+  // ONNX Runtime is loaded for this alone: most fetches only bring the file.
+  const [{ loadModel }, { warmUp }] = await Promise.all([import('../model/session.ts'), import('../model/warm-up.ts')])
   const model = await loadModel({ path, expectedSha256: sha256 })
   model.notes.forEach(log)
   const warm = warmUp(model)
