@@ -172,7 +172,7 @@ async function saturated(dir: string, seconds: number): Promise<void> {
     }
     await Promise.all(pending)
   })()
-  const peak = await load({ ...target, connections: 32, seconds: 2 * seconds })
+  const peak = await load({ ...target, connections: 16, seconds: 2 * seconds })
   isOver = true
   await probing
   if (peak.failures > 0) throw new Error(`${peak.failures} requests failed before there were too many`)

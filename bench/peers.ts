@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pythonWith } from '../test/python.ts'
 import { CANNOT_RUN } from '../test/cannot-run.ts'
+import { processorSeconds } from './processor-time.ts'
 import { median, wrk, type Measured } from './wrk.ts'
 
 const HOST = '127.0.0.1'
@@ -40,6 +41,17 @@ interface Contestant {
   readonly question: Question
   /** The predicted class in an answer, to see that all of them compute the same. */
   readonly classOf: (answer: unknown) => unknown
+}
+
+interface Running {
+  readonly contestant: Contestant
+  /** The first of its processes. */
+  readonly child: ChildProcess
+}
+
+interface Round extends Measured {
+  /** That the server took over a request, in microseconds. */
+  readonly processorUs: number
 }
 
 const TESTDATA = join(ROOT, 'server-image/model/testdata')
@@ -230,7 +242,7 @@ async function startAll(model: string, folder: string, pythons: ReadonlyMap<Kind
   const dir = mkdtempSync(join(tmpdir(), 'penstock-bench-'))
   const modelPath = join(dir, 'model.onnx')
   copyFileSync(join(folder, `${model}.onnx`), modelPath)
-  const running: { readonly contestant: Contestant; readonly child: ChildProcess }[] = []
+  const running: Running[] = []
   const stop = async () => {
     for (const { child } of running) {
       if (child.exitCode !== null || child.signalCode !== null) continue
@@ -262,7 +274,7 @@ async function startAll(model: string, folder: string, pythons: ReadonlyMap<Kind
   }
   return {
     checkAlike: () => checkAlike(field),
-    measure: (rounds: number, seconds: number) => measureAll(field, { rounds, seconds, dir }),
+    measure: (rounds: number, seconds: number) => measureAll(running, { rounds, seconds, dir }),
     [Symbol.asyncDispose]: stop,
   }
 }
@@ -308,18 +320,21 @@ interface Plan {
 }
 
 async function measureAll(
-  field: readonly Contestant[],
+  field: readonly Running[],
   { rounds, seconds, dir }: Plan,
-): Promise<ReadonlyMap<string, Measured[]>> {
-  const results = new Map<string, Measured[]>(field.map(({ name }) => [name, []]))
+): Promise<ReadonlyMap<string, Round[]>> {
+  const results = new Map<string, Round[]>(field.map(({ contestant }) => [contestant.name, []]))
   for (let round = 0; round <= rounds; round += 1) {
-    for (const each of field) {
+    for (const { contestant, child } of field) {
       const script = join(dir, 'ask.lua')
-      writeFileSync(script, luaOf(each.question))
+      writeFileSync(script, luaOf(contestant.question))
       // The round before the first warms them up.
-      const url = `http://${HOST}:${each.port}${each.question.path}`
+      const url = `http://${HOST}:${contestant.port}${contestant.question.path}`
+      const before = processorSeconds(child.pid ?? 0)
       const measured = await wrk({ url, script, connections: CONNECTIONS, seconds: round === 0 ? 2 : seconds })
-      if (round > 0) results.get(each.name)?.push(measured)
+      const used = processorSeconds(child.pid ?? 0) - before
+      const processorUs = (1e6 * used) / measured.requests
+      if (round > 0) results.get(contestant.name)?.push({ ...measured, processorUs })
     }
     if (round > 0) console.log(`  round ${round} of ${rounds}`)
   }
@@ -333,19 +348,26 @@ function luaOf({ body, headers }: Question): string {
   return [`wrk.method = "POST"`, `wrk.body = ${JSON.stringify(body)}`, ...lines].join('\n')
 }
 
-function table(results: ReadonlyMap<string, readonly Measured[]>): void {
-  const rows = [...results].map(([name, rounds]) => ({
-    name,
-    requestsPerSecond: median(rounds.map((each) => each.requestsPerSecond)),
-    p50Ms: median(rounds.map((each) => each.p50Ms)),
-    p99Ms: median(rounds.map((each) => each.p99Ms)),
-  }))
+function table(results: ReadonlyMap<string, readonly Round[]>): void {
+  const rows = [...results].map(([name, rounds]) => {
+    const middle = (of: keyof Round) => median(rounds.map((each) => each[of]))
+    return {
+      name,
+      perSecond: middle('requestsPerSecond'),
+      p50Ms: middle('p50Ms'),
+      p99Ms: middle('p99Ms'),
+      processorUs: middle('processorUs'),
+    }
+  })
   const [ours] = rows
-  console.log('\n| server | requests a second | p50 ms | p99 ms | Penstock /predict is |\n|---|---|---|---|---|')
-  for (const { name, requestsPerSecond, p50Ms, p99Ms } of rows) {
-    const ratio = (ours?.requestsPerSecond ?? NaN) / requestsPerSecond
-    console.log(
-      `| ${name} | ${Math.round(requestsPerSecond)} | ${p50Ms.toFixed(2)} | ${p99Ms.toFixed(2)} | ${ratio.toFixed(1)} times as fast |`,
-    )
+  console.log(
+    `\n| server | requests a second | p50 ms | p99 ms | processor time of a request, us | Penstock /predict is | in |
+|---|---|---|---|---|---|---|`,
+  )
+  for (const { name, perSecond, p50Ms, p99Ms, processorUs } of rows) {
+    const faster = ((ours?.perSecond ?? NaN) / perSecond).toFixed(1)
+    const less = (processorUs / (ours?.processorUs ?? NaN)).toFixed(1)
+    const measured = [perSecond.toFixed(0), p50Ms.toFixed(2), p99Ms.toFixed(2), processorUs.toFixed(0)]
+    console.log(`| ${[name, ...measured, `${faster} times as fast`, `1/${less} of the processor time`].join(' | ')} |`)
   }
 }

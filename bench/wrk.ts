@@ -11,6 +11,8 @@ export interface WrkOptions {
 }
 
 export interface Measured {
+  /** That were answered in all. */
+  readonly requests: number
   readonly requestsPerSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
@@ -38,6 +40,7 @@ export async function wrk({ url, script, connections, seconds }: WrkOptions): Pr
   const [status] = (await once(child, 'close')) as [number | null]
   if (status !== 0 || /Non-2xx|Socket errors/.test(said)) throw new Error(`requests to ${url} failed: ${said}`)
   return {
+    requests: Number(/(\d+) requests in/.exec(said)?.[1]),
     requestsPerSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(said)?.[1]),
     p50Ms: milliseconds(/^\s+50%\s+(\S+)/m.exec(said)?.[1]),
     p99Ms: milliseconds(/^\s+99%\s+(\S+)/m.exec(said)?.[1]),

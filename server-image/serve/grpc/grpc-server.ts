@@ -62,7 +62,7 @@ const LINGER_MS = 200
 const MODEL_INFER = '/inference.GRPCInferenceService/ModelInfer'
 
 /** What needs neither token nor certificate: it tells nobody anything but whether the server lives. */
-const OPEN = /^\/(inference\.GRPCInferenceService\/(ServerLive|ServerReady|ModelReady)|grpc\.health\.v1\.Health\/\w+)$/
+const OPEN = /^\/(inference\.GRPCInferenceService\/(ServerLive|ServerReady)|grpc\.health\.v1\.Health\/\w+)$/
 
 type Handlers = ReadonlyMap<string, ConnectRouter['handlers'][number]>
 

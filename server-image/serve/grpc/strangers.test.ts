@@ -219,6 +219,7 @@ describe('strangers', () => {
     const client = clientOf(server)
     expect((await failure(client.modelInfer(question()))).code).toBe(Code.Unauthenticated)
     expect((await failure(client.modelMetadata({ name: 'm' }))).code).toBe(Code.Unauthenticated)
+    expect((await failure(client.modelReady({ name: 'm' }))).code).toBe(Code.Unauthenticated)
     expect((await client.serverReady({})).ready).toBe(true)
     expect((await createClient(Health, transportTo(server)).check({})).status).toBe(Status.SERVING)
     const { stream } = callOn(sessionTo(server))
