@@ -44,11 +44,11 @@ const REQUIRE = "import { createRequire } from 'node:module'; const require = cr
  */
 const HTTP_BY_REQUIRE: Plugin = {
   name: 'http-by-require',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(node:)?http$/ }, ({ kind }) =>
+  setup(bundler) {
+    bundler.onResolve({ filter: /^(node:)?http$/ }, ({ kind }) =>
       kind === 'require-call' ? undefined : { path: 'node:http', namespace: 'by-require' },
     )
-    onLoad({ filter: /^node:http$/, namespace: 'by-require' }, () => ({
+    bundler.onLoad({ filter: /^node:http$/, namespace: 'by-require' }, () => ({
       contents: "module.exports = require('node:http')",
     }))
   },
