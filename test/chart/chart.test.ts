@@ -165,6 +165,8 @@ test.each([
   ['logLevel=loud', 'logLevel'],
   ['image.digest=abc', 'image/digest'],
   ['networkPolicy.apiServerCIDRs={192.0.2.1}', 'networkPolicy/apiServerCIDRs'],
+  ['networkPolicy.apiServerCIDRs={999.0.2.1/32}', 'networkPolicy/apiServerCIDRs'],
+  ['networkPolicy.apiServerCIDRs={2001:db8::/129}', 'networkPolicy/apiServerCIDRs'],
   ['metrics.podMonitor.interval=often', 'metrics/podMonitor/interval'],
   ['replica=3', 'replica'],
   ['lease=null', 'lease'],
