@@ -330,9 +330,9 @@ async function measureAll(
       writeFileSync(script, luaOf(contestant.question))
       // The round before the first warms them up.
       const url = `http://${HOST}:${contestant.port}${contestant.question.path}`
-      const before = processorSeconds(child.pid ?? 0)
+      const before = await processorSeconds(child.pid ?? 0)
       const measured = await wrk({ url, script, connections: CONNECTIONS, seconds: round === 0 ? 2 : seconds })
-      const used = processorSeconds(child.pid ?? 0) - before
+      const used = (await processorSeconds(child.pid ?? 0)) - before
       const processorUs = (1e6 * used) / measured.requests
       if (round > 0) results.get(contestant.name)?.push({ ...measured, processorUs })
     }

@@ -5,7 +5,7 @@ describe('usage', () => {
   test('reads a line of /proc, whatever the name of the process', () => {
     const stat =
       '42 (a ) (b c) S 1 40 40 0 -1 4194560 100 0 0 0 150 50 25 25 20 0 11 0 12345 1000000 256 18446744073709551615'
-    expect(parseStat(stat)).toEqual({ group: 40, cpuSeconds: 2.5, memoryBytes: 256 * 4096 })
+    expect(parseStat(stat)).toEqual({ pid: 42, parent: 1, group: 40, cpuSeconds: 2.5, memoryBytes: 256 * 4096 })
   })
 
   test.each([

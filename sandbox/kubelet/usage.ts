@@ -15,7 +15,7 @@ const PAGE_BYTES = 4096
 
 /** Usage by process group id, of all processes that this machine shows. */
 export async function groupUsage(): Promise<Map<number, GroupUsage>> {
-  const processes = process.platform === 'linux' ? await fromProc() : await fromPs()
+  const processes = process.platform === 'linux' ? await linuxProcesses() : await fromPs()
   const groups = new Map<number, GroupUsage>()
   for (const { group, cpuSeconds, memoryBytes } of processes) {
     const sum = groups.get(group) ?? { cpuSeconds: 0, memoryBytes: 0 }
@@ -28,18 +28,29 @@ interface ProcessUsage extends GroupUsage {
   readonly group: number
 }
 
-async function fromProc(): Promise<ProcessUsage[]> {
+export interface LinuxProcess extends ProcessUsage {
+  readonly pid: number
+  readonly parent: number
+}
+
+export async function linuxProcesses(): Promise<LinuxProcess[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   const read = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined)))
   return read.flatMap((stat) => (stat === undefined ? [] : [parseStat(stat)]))
 }
 
 /** proc_pid_stat(5); the fields after the name, which may hold anything, start with the state as number 3. */
-export function parseStat(stat: string): ProcessUsage {
+export function parseStat(stat: string): LinuxProcess {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const field = (number: number): number => Number(fields[number - 3] ?? 0)
   const ticks = field(14) + field(15) + field(16) + field(17)
-  return { group: field(5), cpuSeconds: ticks / TICKS_PER_SECOND, memoryBytes: field(24) * PAGE_BYTES }
+  return {
+    pid: parseInt(stat, 10),
+    parent: field(4),
+    group: field(5),
+    cpuSeconds: ticks / TICKS_PER_SECOND,
+    memoryBytes: field(24) * PAGE_BYTES,
+  }
 }
 
 async function fromPs(): Promise<ProcessUsage[]> {
