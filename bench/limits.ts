@@ -13,6 +13,8 @@ const PORT = 18_650
 const START_SECONDS = 30
 /** Of probes, whether the last one was answered or not: a stall must not hide those that should have met it. */
 const PROBE_EVERY_MS = 10
+/** Enough to saturate a heavy model, and so few that the last of them is answered in time where a run takes 100 ms. */
+const SATURATING = 16
 const ROOT = join(import.meta.dirname, '..')
 const TESTDATA = join(ROOT, 'server-image/model/testdata')
 const row = Array.from({ length: 20 }, (_, index) => Math.round(Math.sin(index) * 1e4) / 1e4)
@@ -172,7 +174,7 @@ async function saturated(dir: string, seconds: number): Promise<void> {
     }
     await Promise.all(pending)
   })()
-  const peak = await load({ ...target, connections: 16, seconds: 2 * seconds })
+  const peak = await load({ ...target, connections: SATURATING, seconds: 2 * seconds })
   isOver = true
   await probing
   if (peak.failures > 0) throw new Error(`${peak.failures} requests failed before there were too many`)

@@ -361,13 +361,13 @@ function table(results: ReadonlyMap<string, readonly Round[]>): void {
   })
   const [ours] = rows
   console.log(
-    `\n| server | requests a second | p50 ms | p99 ms | processor time of a request, us | Penstock /predict is | in |
+    `\n| server | requests a second | p50 ms | p99 ms | processor time of a request, us | Penstock /predict is | processor time beside Penstock's |
 |---|---|---|---|---|---|---|`,
   )
   for (const { name, perSecond, p50Ms, p99Ms, processorUs } of rows) {
     const faster = ((ours?.perSecond ?? NaN) / perSecond).toFixed(1)
     const less = (processorUs / (ours?.processorUs ?? NaN)).toFixed(1)
     const measured = [perSecond.toFixed(0), p50Ms.toFixed(2), p99Ms.toFixed(2), processorUs.toFixed(0)]
-    console.log(`| ${[name, ...measured, `${faster} times as fast`, `1/${less} of the processor time`].join(' | ')} |`)
+    console.log(`| ${[name, ...measured, `${faster} times as fast`, `${less} times`].join(' | ')} |`)
   }
 }

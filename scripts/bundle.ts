@@ -45,8 +45,9 @@ const REQUIRE = "import { createRequire } from 'node:module'; const require = cr
 const HTTP_BY_REQUIRE: Plugin = {
   name: 'http-by-require',
   setup(bundler) {
+    // What is imported when it is needed stays as it is: a chunk of `require` has no exports of names.
     bundler.onResolve({ filter: /^(node:)?http$/ }, ({ kind }) =>
-      kind === 'require-call' ? undefined : { path: 'node:http', namespace: 'by-require' },
+      kind === 'import-statement' ? { path: 'node:http', namespace: 'by-require' } : undefined,
     )
     bundler.onLoad({ filter: /^node:http$/, namespace: 'by-require' }, () => ({
       contents: "module.exports = require('node:http')",

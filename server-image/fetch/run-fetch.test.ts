@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { TERMINATION_MESSAGE_MAX_BYTES, type ModelContract, type ResolveResult } from '../../protocol/resolve.ts'
-import { fitResult, runFetch, type FetchArguments } from './run-fetch.ts'
+import { fitResult } from './judge.ts'
+import { runFetch, type FetchArguments } from './run-fetch.ts'
 
 const testdata = join(import.meta.dirname, '..', 'model', 'testdata')
 const examples = join(import.meta.dirname, '..', '..', 'examples', 'biopsy', 'models')

@@ -1,25 +1,9 @@
 /** A real browser without a window, by its DevTools protocol. */
 import { spawn } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { eventually } from '../../server-image/serve/testing.ts'
-
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome']
-
-/** Path of a browser that this machine has. */
-export function findBrowser(): string | undefined {
-  const paths = (process.env['PATH'] ?? '').split(delimiter).flatMap((dir) => NAMES.map((name) => join(dir, name)))
-  return paths.find((path) => {
-    try {
-      accessSync(path, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
-}
 
 interface Message {
   readonly id?: number

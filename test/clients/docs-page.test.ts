@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startTestServer, type TestServer } from '../../server-image/serve/testing.ts'
-import { findBrowser, withPage, type Page } from './browser.ts'
+import { withPage, type Page } from './browser.ts'
+import { findBrowser } from './find-browser.ts'
 
 const browser = findBrowser()
 const run = promisify(execFile)

@@ -1,6 +1,6 @@
 import base from '../../jest.config.js'
 
-/** Public clients of the V2 protocol, in their own language. */
+/** Clients that are not ours: those of the V2 protocol in their own language, and a browser. */
 export default {
   ...base,
   rootDir: '../..',

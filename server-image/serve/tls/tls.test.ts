@@ -199,6 +199,8 @@ describe('a server that wants client certificates', () => {
     expect([refused.status, JSON.parse(refused.text)]).toMatchObject([401, { error: { code: 'unauthorized' } }])
     const { code, rawMessage } = await failure(grpcOf(server, options).modelInfer(question()))
     expect([code, rawMessage]).toEqual([Code.Unauthenticated, expect.stringMatching(why)])
+    expect((await failure(grpcOf(server, options).modelReady({ name: 'm' }))).code).toBe(Code.Unauthenticated)
+    expect((await grpcOf(server, options).serverReady({})).ready).toBe(true)
     const health = createClient(Health, transport(server.grpcPort, options))
     expect((await health.check({})).status).toBe(Status.SERVING)
     const evidence = await askSecurely(`${server.secureUrl}/penstock/evidence`, options)
