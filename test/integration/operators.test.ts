@@ -8,7 +8,7 @@ import { isNotFound } from '../../operator/kube/errors.ts'
 import { readAs, EVENT, LEASE } from '../../operator/kube/resources.ts'
 import type { KubeObject } from '../../operator/kube/resource.ts'
 import { startOperatorProcess } from '../../sandbox/operator-process.ts'
-import { createPlace, eventually, exampleModel, NAMESPACE, serves, type Place } from './place.ts'
+import { createPlace, isOfOperator, eventually, exampleModel, NAMESPACE, serves, type Place } from './place.ts'
 
 jest.setTimeout(240_000)
 
@@ -124,9 +124,7 @@ test('an operator that is killed is followed, once its lease has run out, by one
     [before.candidate?.revision, 'Promoted'],
     [before.stable?.revision, 'Promoted'],
   ])
-  const ofOperators = place.writes.filter(
-    ({ name, userAgent }) => name.startsWith('orphaned') && userAgent.startsWith('penstock-operator'),
-  )
+  const ofOperators = place.writes.filter((write) => write.name.startsWith('orphaned') && isOfOperator(write))
   const created = ofOperators.filter(({ verb }) => verb === 'create').map(({ resource, name }) => `${resource} ${name}`)
   expect(created).toEqual([...new Set(created)])
   const told = await eventually('the promotion to be told', async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
 import type { ModelDeploymentSpec } from '../../operator/api/resource.ts'
 import type { Operator } from '../../operator/operator.ts'
 import type { Fault, RequestFacts } from '../../sandbox/apiserver/http/faults.ts'
-import { createPlace, eventually, exampleModel, serves, type Place } from './place.ts'
+import { createPlace, isOfOperator, eventually, exampleModel, serves, type Place } from './place.ts'
 
 jest.setTimeout(240_000)
 
@@ -38,7 +38,7 @@ test('an operator that cannot reach the API for a minute harms nobody, and then 
     const traffic = await place.traffic('parted', 50)
     await place.apply('parted', spec('v2', '20s'))
     await place.until('parted', 'v2 to have a share', (status) => status.rollout?.acknowledgedAt !== undefined)
-    disturb = ({ userAgent }) => (userAgent.startsWith('penstock-operator') ? 'drop' : undefined)
+    disturb = (request) => (isOfOperator(request) ? 'drop' : undefined)
     const partedAt = performance.now()
     await eventually('a minute to pass', async () => (performance.now() - partedAt > 60_000 ? true : undefined), 90)
     const meanwhile = (await place.read('parted')).status

@@ -71,6 +71,8 @@ export function conditionOf(status: ModelDeploymentStatus | undefined, type: str
   return status?.conditions?.find((condition) => condition.type === type)
 }
 
+export const isOfOperator = ({ userAgent = '' }: { readonly userAgent?: string }) =>
+  userAgent.startsWith('penstock-operator')
 export const isReady = (status: ModelDeploymentStatus) => conditionOf(status, 'Ready')?.status === 'True'
 export const serves = (version: string) => (status: ModelDeploymentStatus) =>
   status.stable?.version === version && isReady(status)
@@ -96,8 +98,7 @@ export async function createPlace(
     ...options,
     dir: join(dir, 'cluster'),
     onRequest: ({ verb, resource, subresource, name, userAgent, code }) => {
-      if (code === 403 && userAgent?.startsWith('penstock-operator') === true)
-        forbidden.push(`${verb} ${resource} ${name ?? ''}`)
+      if (code === 403 && isOfOperator({ userAgent })) forbidden.push(`${verb} ${resource} ${name ?? ''}`)
       const changes = !['get', 'list', 'watch'].includes(verb)
       if (changes)
         writes.push({

@@ -3,7 +3,7 @@ import type { ModelDeploymentStatus } from '../../operator/api/resource.ts'
 import { nameOf } from '../../operator/kube/resource.ts'
 import { POD } from '../../operator/kube/resources.ts'
 import type { Fault, RequestFacts } from '../../sandbox/apiserver/http/faults.ts'
-import { conditionOf, createPlace, eventually, isReady, NAMESPACE, serves, type Place } from './place.ts'
+import { conditionOf, createPlace, isOfOperator, eventually, isReady, NAMESPACE, serves, type Place } from './place.ts'
 import { ungated } from './versions.ts'
 
 jest.setTimeout(120_000)
@@ -18,14 +18,12 @@ afterAll(async () => {
   await place.close()
 }, 60_000)
 
-const ofOperator = (request: RequestFacts) => request.userAgent.startsWith('penstock-operator')
-
 test('starts the clock of a step only when stable has taken up the plan, and nudges until it has', async () => {
   await place.apply('unheard', ungated('v1'))
   await place.until('unheard', 'v1 to serve', serves('v1'))
   let refused = 0
   disturb = (request) => {
-    const isNudge = ofOperator(request) && request.resource === 'pods' && request.verb === 'patch'
+    const isNudge = isOfOperator(request) && request.resource === 'pods' && request.verb === 'patch'
     if (isNudge) refused += 1
     return isNudge ? { status: 503 } : undefined
   }

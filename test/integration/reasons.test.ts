@@ -1,7 +1,16 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
 import type { ModelDeploymentSpec, ModelDeploymentStatus } from '../../operator/api/resource.ts'
 import { SECRET } from '../../operator/kube/resources.ts'
-import { conditionOf, createPlace, exampleModel, NAMESPACE, serves, type Place } from './place.ts'
+import {
+  conditionOf,
+  createPlace,
+  isOfOperator,
+  exampleModel,
+  NAMESPACE,
+  serves,
+  type Place,
+  type Write,
+} from './place.ts'
 
 jest.setTimeout(120_000)
 
@@ -32,10 +41,8 @@ test('a field that Kubernetes does not know in a pod template rejects the revisi
   expect(whyNotReady(rejected)).toContain('nodeSelectr: field not declared in schema')
   expect(conditionOf(rejected, 'Stalled')).toMatchObject({ status: 'True' })
   expect(conditionOf(rejected, 'Available')).toMatchObject({ status: 'True' })
-  const asked = ({ resource, name: object, userAgent }: { resource: string; name: string; userAgent: string }) =>
-    userAgent.startsWith('penstock-operator') &&
-    resource === 'deployments' &&
-    object === rejected.rejected?.[0]?.revision
+  const asked = (write: Write) =>
+    isOfOperator(write) && write.resource === 'deployments' && write.name === rejected.rejected?.[0]?.revision
   expect(place.writes.filter(asked).length).toBeLessThan(4)
 })
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import type { Fault, RequestFacts } from '../../sandbox/apiserver/http/faults.ts'
-import { createPlace, serves, type Place } from './place.ts'
+import { createPlace, isOfOperator, serves, type Place } from './place.ts'
 import { ungated } from './versions.ts'
 
 jest.setTimeout(120_000)
@@ -14,8 +14,6 @@ afterAll(async () => {
   disturb = () => undefined
   await place.close()
 }, 60_000)
-
-const ofOperator = (request: RequestFacts) => request.userAgent.startsWith('penstock-operator')
 
 /** Park and Miller's generator: the same faults in every run. */
 function seededChance(seed: number): () => number {
@@ -39,7 +37,7 @@ describe('the operator', () => {
       const chance = seededChance(what.length)
       // The lease is spared: losing it ends the process, which is another story.
       disturb = (request) => {
-        if (!ofOperator(request) || request.resource.startsWith('leases') || chance() >= 1 / 3) return undefined
+        if (!isOfOperator(request) || request.resource.startsWith('leases') || chance() >= 1 / 3) return undefined
         count += 1
         return fault
       }
