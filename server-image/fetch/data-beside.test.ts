@@ -55,7 +55,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }))
 
 function fetching(uri: string, options: Partial<FetchOptions> = {}): Promise<FetchResult> {
-  return fetchModel({ uri, out, noProgressMs: 2_000, stallMs: 500, ...options })
+  return fetchModel({ uri, out, noProgressMs: 10_000, stallMs: 10_000, ...options })
 }
 
 const failureOf = (uri: string, options: Partial<FetchOptions> = {}) =>

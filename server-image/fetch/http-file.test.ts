@@ -43,7 +43,7 @@ async function serve(handler: Handler): Promise<string> {
 }
 
 function fetching(uri: string, options: Partial<FetchOptions> = {}): Promise<FetchResult> {
-  return fetchModel({ uri, out, noProgressMs: 20_000, stallMs: 300, log: (line) => lines.push(line), ...options })
+  return fetchModel({ uri, out, noProgressMs: 20_000, stallMs: 10_000, log: (line) => lines.push(line), ...options })
 }
 
 /** Resolves when more than so many bytes of the download are on disk. */
@@ -53,7 +53,7 @@ async function fileGrows(bytes: number): Promise<void> {
 }
 
 /** For sources that never get better: the fetch gives up soon, and the test need not wait. */
-const impatient = { noProgressMs: 500 }
+const impatient = { noProgressMs: 500, stallMs: 300 }
 
 async function failureOf(uri: string, options: Partial<FetchOptions> = {}): Promise<FetchError> {
   const failure = await fetching(uri, options).catch((error: unknown) => error)
@@ -186,7 +186,7 @@ describe('fetching over HTTP', () => {
       response.setHeader('etag', '"v1"').setHeader('content-length', content.length)
       response.write(content.subarray(0, 200_000))
     })
-    await expect(fetching(origin)).resolves.toMatchObject({ sha256 })
+    await expect(fetching(origin, { stallMs: 300 })).resolves.toMatchObject({ sha256 })
     expect(lines.join()).toContain('nothing came any more')
   })
 

@@ -70,7 +70,7 @@ function file(name: string, text: string): string {
 
 function fetching(uri: string, env: Environment): Promise<FetchResult> {
   const log = (line: string) => void lines.push(line)
-  return fetchModel({ uri, env, out: join(folder, 'out.onnx'), noProgressMs: 1_000, log })
+  return fetchModel({ uri, env, out: join(folder, 'out.onnx'), noProgressMs: 10_000, log })
 }
 
 async function failureOf(uri: string, env: Environment): Promise<FetchError> {

@@ -38,7 +38,7 @@ afterEach(async () => {
 })
 
 function fetching(uri: string, env: Environment = {}): Promise<FetchResult> {
-  return fetchModel({ uri, env, out: join(folder, 'out.onnx'), noProgressMs: 1_000 })
+  return fetchModel({ uri, env, out: join(folder, 'out.onnx'), noProgressMs: 10_000 })
 }
 
 async function failureOf(uri: string, env: Environment = {}): Promise<FetchError> {

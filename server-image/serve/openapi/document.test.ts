@@ -1,7 +1,6 @@
 /** The document against the server: what its schemas refuse is refused, with the status and the body that it tells of. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { Validator } from '@seriousme/openapi-schema-validator'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -12,7 +11,7 @@ import { ServingState } from '../serving-state.ts'
 import { get, post, startTestServer, type Reply, type TestServer } from '../testing.ts'
 import { openApiDocument } from './document.ts'
 import { openApiPages } from './pages.ts'
-import { Reader, describedModel, documentOf, type OpenApi } from './testing.ts'
+import { Reader, describedModel, documentOf, openApiFault, type OpenApi } from './testing.ts'
 
 let columns: TestServer
 let every: TestServer
@@ -225,7 +224,7 @@ test('a row of a hundred thousand features is described by its size, not one by 
     examples: { rows: [] },
   }) as unknown as OpenApi
   expect(JSON.stringify(document).length).toBeLessThan(60_000)
-  expect((await new Validator().validate(structuredClone({ ...document }))).valid).toBe(true)
+  expect(await openApiFault(document)).toBeUndefined()
   const wide = new Reader(document)
   const row = Array<number>(100_000).fill(1)
   expect(wide.requestFault('/predict', { features: row })).toBeUndefined()
@@ -240,7 +239,7 @@ test('a server that wants tokens says for what, and what it answers without one'
   try {
     const authorization = { authorization: 'Bearer a-token-of-a-client' }
     const document = (await (await fetch(`${server.url}/openapi.json`, { headers: authorization })).json()) as OpenApi
-    expect((await new Validator().validate(structuredClone({ ...document }))).valid).toBe(true)
+    expect(await openApiFault(document)).toBeUndefined()
     const guarded = new Reader(document)
     for (const [path, operations] of Object.entries(document.paths)) {
       const method = operations.get === undefined ? 'post' : 'get'

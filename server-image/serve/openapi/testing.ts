@@ -1,4 +1,5 @@
 /** For tests only: reads a served document as its users' tools do. */
+import { Validator } from '@seriousme/openapi-schema-validator'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import { get } from '../testing.ts'
 import type { Described, DescribedServer } from './described.ts'
@@ -36,6 +37,14 @@ export async function documentOf(url: string): Promise<OpenApi> {
   const { status, json } = await get(`${url}/openapi.json`)
   if (status !== 200) throw new Error(`The document was answered with ${status}.`)
   return json as OpenApi
+}
+
+const validator = new Validator()
+
+/** What is wrong with a document by the schema of OpenAPI, which is compiled once; undefined when nothing is. */
+export async function openApiFault(document: OpenApi): Promise<unknown> {
+  const { valid, errors } = await validator.validate(structuredClone({ ...document }))
+  return valid ? undefined : (errors ?? 'no words for it')
 }
 
 /** What a client can find out from the document alone. */
