@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { eventually, modelPath, startTestServer } from '../server-image/serve/testing.ts'
+import { writeKubeconfig } from '../test/kube/kubeconfig-file.ts'
 
 const run = promisify(execFile)
 const dir = mkdtempSync(join(tmpdir(), 'penstock-bundle-'))
@@ -25,8 +26,9 @@ test('the bundled server fetches a model over HTTP, judges it, serves it, and is
   mkdirSync(models)
   const out = `--out=${join(models, 'model.onnx')}`
   const server = (...args: string[]) => run(process.execPath, [programOf('server'), ...args])
-  // What it answers is no model, and it says so itself.
-  await expect(server('fetch', `--uri=${origin.url}/v2`, out, '--inspect')).rejects.toMatchObject({ code: 1 })
+  // What comes is no model, which can only be said once it has come.
+  const refusal = { code: 1, stderr: expect.stringContaining('InvalidModel: The file is a JSON document') }
+  await expect(server('fetch', `--uri=${origin.url}/v2`, out, '--inspect')).rejects.toMatchObject(refusal)
   await origin.close()
   await server('fetch', `--uri=${modelPath('mlp20')}`, out, '--inspect')
 
@@ -65,10 +67,7 @@ test('the bundled operator asks its API server', async () => {
   })
   await new Promise<void>((resolve) => api.listen(0, '127.0.0.1', resolve))
   const server = `http://127.0.0.1:${(api.address() as AddressInfo).port}`
-  const kubeconfig = join(dir, 'kubeconfig')
-  const named = { clusters: [{ name: 'a', cluster: { server } }], users: [{ name: 'a', user: {} }] }
-  const contexts = [{ name: 'a', context: { cluster: 'a', user: 'a' } }]
-  writeFileSync(kubeconfig, JSON.stringify({ ...named, contexts, 'current-context': 'a' }))
+  const kubeconfig = await writeKubeconfig(join(dir, 'kubeconfig'), { server, caPem: '', token: 'of-nobody' })
   const flags = [`--kubeconfig=${kubeconfig}`, '--server-image=x', '--health-address=127.0.0.1:0']
   const child = spawn(process.execPath, [programOf('operator'), ...flags], { stdio: ['ignore', 'ignore', 'inherit'] })
   const exit = once(child, 'exit')
