@@ -10,6 +10,7 @@ export function reportersOn(place) {
 
 /** Jest runs the TypeScript sources as native ES modules; @swc/jest only strips the types. */
 export default {
+  globalSetup: '<rootDir>/test/bundled-server.ts',
   testEnvironment: '<rootDir>/test/environment.ts',
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
@@ -31,5 +32,7 @@ export default {
   testSequencer: '<rootDir>/test/sequencer.ts',
   // More than the two processors that they are meant for: tests of clusters mostly wait.
   maxWorkers: 4,
+  // A worker keeps something of each file that it ran, and the more it has to look through the slower it becomes.
+  workerIdleMemoryLimit: '250MB',
   testTimeout: 30_000,
 }

@@ -18,6 +18,8 @@ const ROOT = join(import.meta.dirname, '..')
 const PEERS = join(import.meta.dirname, 'peers')
 const START_SECONDS = 90
 const STOP_SECONDS = 10
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+const INTERRUPTED = 130
 const CONNECTIONS = 32
 const IDLE_FOR_MS = 200
 /** Of a core: some servers look around all the time. */
@@ -246,6 +248,11 @@ async function startAll(model: string, folder: string, pythons: ReadonlyMap<Kind
   const modelPath = join(dir, 'model.onnx')
   copyFileSync(join(folder, `${model}.onnx`), modelPath)
   const running: Running[] = []
+  // Their groups are their own, so that Ctrl-C and `kill` reach the benchmark alone.
+  const leave = onInterrupt(() => {
+    for (const { child } of running) endGroup(child)
+    rmSync(dir, { recursive: true, force: true })
+  })
   const stop = async () => {
     for (const { child } of running) {
       if (child.exitCode !== null || child.signalCode !== null) continue
@@ -253,14 +260,11 @@ async function startAll(model: string, folder: string, pythons: ReadonlyMap<Kind
       // Some start processes of their own, and take them along when they are asked to end; what is left of the group ends by force.
       child.kill('SIGTERM')
       await Promise.race([exit, delay(STOP_SECONDS * 1000)])
-      try {
-        process.kill(-(child.pid ?? 0), 'SIGKILL')
-      } catch {
-        // Nothing was left.
-      }
+      endGroup(child)
       await exit
     }
     rmSync(dir, { recursive: true, force: true })
+    leave()
   }
   const field = contestants(model, dir, pythons)
   try {
@@ -279,6 +283,27 @@ async function startAll(model: string, folder: string, pythons: ReadonlyMap<Kind
     checkAlike: () => checkAlike(field),
     measure: (rounds: number, seconds: number) => measureAll(running, { rounds, seconds, dir }),
     [Symbol.asyncDispose]: stop,
+  }
+}
+
+function endGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // Nothing was left.
+  }
+}
+
+/** @returns what makes an interrupt an ordinary one again */
+function onInterrupt(end: () => void): () => void {
+  const interrupted = () => {
+    end()
+    process.exit(INTERRUPTED)
+  }
+  for (const signal of SIGNALS) process.once(signal, interrupted)
+  return () => {
+    for (const signal of SIGNALS) process.off(signal, interrupted)
   }
 }
 

@@ -66,7 +66,7 @@ export interface Sandbox {
 
 export const SERVER_IMAGE = 'penstock/server:dev'
 /** What the server image runs here. */
-export const SERVER_PROGRAM: readonly string[] = ourProgram('server-image')
+const SERVER_PROGRAM: readonly string[] = ourProgram('server-image')
 const NODE_NAME = 'sandbox'
 const API_PORT = 6443
 const MAX_BACKOFF_MS = 300_000

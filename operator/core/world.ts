@@ -27,6 +27,13 @@ export interface Behaviour {
   readonly crashesUnderTraffic?: boolean
 }
 
+/** What one pod got from one revision in one pass. */
+interface Count {
+  readonly behaviour: Behaviour
+  ok: number
+  error: number
+}
+
 interface Pod {
   readonly name: string
   readonly revision: RevisionName
@@ -295,28 +302,33 @@ export class World {
     }
     this.#everServed ||= requests > 0
     const files = new Map(ready.map((pod) => [pod, this.#planFile(pod.revision)]))
-    const behaviours = new Map<RevisionName, Behaviour>()
+    const answered = new Map(ready.map((pod) => [pod, new Map<RevisionName, Count>()]))
     for (let number = 0; number < requests; number += 1) {
       const pod = ready[number % ready.length]!
       pod.directRequests += 1
       const file = files.get(pod)
       const relays = file?.id === pod.planId && number % 1000 < file.weightPermille
       const revision = (relays ? file.peer?.revision : undefined) ?? pod.revision
-      const behaviour = behaviours.get(revision) ?? this.#behaviourOf(revision)
-      behaviours.set(revision, behaviour)
-      this.#answer(pod, revision, { number, behaviour })
+      const counts = answered.get(pod)!
+      const count = counts.get(revision) ?? { behaviour: this.#behaviourOf(revision), ok: 0, error: 0 }
+      counts.set(revision, count)
+      if ((number * 7919) % 100 < count.behaviour.failsOf100) count.error += 1
+      else count.ok += 1
     }
+    for (const [pod, counts] of answered) for (const [revision, count] of counts) this.#answer(pod, revision, count)
   }
 
-  #answer(pod: Pod, revision: RevisionName, { number, behaviour }: { number: number; behaviour: Behaviour }): void {
-    const failed = (number * 7919) % 100 < behaviour.failsOf100
+  #answer(pod: Pod, revision: RevisionName, { behaviour, ok, error }: Count): void {
     const before = pod.answers[revision] ?? NO_ANSWERS
-    pod.answers[revision] = failed
-      ? { ...before, error: before.error + 1 }
-      : { ...before, ok: before.ok + 1, latency: { ...before.latency, '50': (before.latency['50'] ?? 0) + 1 } }
+    pod.answers[revision] = {
+      ...before,
+      ok: before.ok + ok,
+      error: before.error + error,
+      latency: { ...before.latency, '50': (before.latency['50'] ?? 0) + ok },
+    }
     if (!behaviour.crashesUnderTraffic) return
     for (const victim of this.pods.filter((each) => each.revision === revision)) {
-      Object.assign(victim, { restarts: victim.restarts + 1, restartedAt: this.now })
+      Object.assign(victim, { restarts: victim.restarts + ok + error, restartedAt: this.now })
     }
   }
 

@@ -17,7 +17,8 @@ const KEPT = 3
 
 /** What ends up in the images, and what makes them; see .dockerignore. */
 const INPUTS = [
-  ...['Dockerfile.*', '.dockerignore', '.npmrc', 'LICENSE', 'package.json', 'package-lock.json', 'scripts/bundle.ts'],
+  ...['Dockerfile.*', '.dockerignore', '.npmrc', 'LICENSE', 'package.json', 'package-lock.json'],
+  ...['bundle', 'program-bundle'].map((name) => `scripts/${name}.ts`),
   ...['operator', 'server-image', 'protocol'].map((folder) => `${folder}/**/*`),
   ...['base-images', 'buildah', 'images'].map((name) => `test/images/${name}.ts`),
 ]

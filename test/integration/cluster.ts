@@ -1,6 +1,7 @@
 /** Which Kubernetes the integration tests run on: the sandbox, or with `npm run test:kube` a real control plane. */
 import { join } from 'node:path'
 import type { Sandbox, SandboxOptions } from '../../sandbox/sandbox.ts'
+import { bundledServer } from '../bundled-server.ts'
 
 const CRDS = [join(import.meta.dirname, '../../crds/modeldeployments.yaml')]
 
@@ -22,8 +23,8 @@ export async function startTestCluster(options: TestClusterOptions): Promise<Tes
     const { startKubeCluster } = await import('../kube/cluster.ts')
     return startKubeCluster({ ...options, slot: Number(process.env.JEST_WORKER_ID ?? 1) - 1 })
   }
-  const { startSandbox } = await import('../../sandbox/sandbox.ts')
-  const sandbox = await startSandbox({ ...options, crds: CRDS })
+  const { SERVER_IMAGE, startSandbox } = await import('../../sandbox/sandbox.ts')
+  const sandbox = await startSandbox({ ...options, crds: CRDS, images: { [SERVER_IMAGE]: bundledServer() } })
   const operatorNamespace = options.scope ?? 'default'
   return { ...sandbox, operatorKubeconfigPath: sandbox.kubeconfigPath, operatorNamespace }
 }

@@ -40,10 +40,15 @@ interface Lease extends KubeObject {
 
 async function lease() {
   const name = { namespace: place.operatorNamespace, name: 'penstock-operator' }
-  return (await place.client.get(readAs<Lease>(LEASE), name)).spec ?? {}
+  try {
+    return (await place.client.get(readAs<Lease>(LEASE), name)).spec ?? {}
+  } catch (error) {
+    if (isNotFound(error)) return {}
+    throw error
+  }
 }
 
-/** Waits until somebody else has it. */
+/** Waits until somebody has it, and somebody else than before. */
 const leaseAfter = (former?: string) =>
   eventually('the lease to be taken', async () => {
     const seen = await lease()
@@ -51,9 +56,9 @@ const leaseAfter = (former?: string) =>
   })
 
 test('an operator hands over to a second one that waited for the lease', async () => {
+  const { holderIdentity: first } = await leaseAfter()
   const second = await place.anotherOperator()
   try {
-    const { holderIdentity: first } = await lease()
     await place.apply('handed', spec('v1'))
     await place.until('handed', 'v1 to serve', serves('v1'))
     expect((await lease()).holderIdentity).toBe(first)
@@ -71,14 +76,7 @@ test('an operator makes its lease where there is none', async () => {
   await place.stopOperator()
   await place.client.delete(LEASE, { namespace: place.operatorNamespace, name: 'penstock-operator' })
   await place.startOperator()
-  await eventually('a lease that is held', async () => {
-    try {
-      return (await lease()).holderIdentity
-    } catch (error) {
-      if (isNotFound(error)) return undefined
-      throw error
-    }
-  })
+  await leaseAfter()
 })
 
 test('an operator that is killed is followed, once its lease has run out, by one that waited and does nothing twice', async () => {

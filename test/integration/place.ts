@@ -13,6 +13,7 @@ import { MODEL_DEPLOYMENT } from '../../operator/caches.ts'
 import { createClient, type Client } from '../../operator/kube/client.ts'
 import { isNotFound } from '../../operator/kube/errors.ts'
 import { loadKubeConfig } from '../../operator/kube/kubeconfig.ts'
+import { createReflector, type Reflector } from '../../operator/kube/reflector.ts'
 import { createTransport, type Transport } from '../../operator/kube/transport.ts'
 import { startOperator, type Operator, type OperatorOptions } from '../../operator/operator.ts'
 import { holdoutRows } from '../../examples/demo/rows.ts'
@@ -111,8 +112,15 @@ export async function createPlace(
     },
   })
   const transport = createTransport(loadKubeConfig({ path: cluster.kubeconfigPath }), { userAgent: 'penstock-test' })
+  const resources = createReflector({
+    client: createClient(transport),
+    resource: MODEL_DEPLOYMENT,
+    namespace: NAMESPACE,
+  })
+  resources.start()
   const scope = options.scope
-  const place = new TestPlace({ dir, cluster, transport, writes, forbidden, ...(scope !== undefined && { scope }) })
+  const parts = { dir, cluster, transport, resources, writes, forbidden }
+  const place = new TestPlace({ ...parts, ...(scope !== undefined && { scope }) })
   await place.startOperator()
   return place
 }
@@ -121,6 +129,7 @@ interface Parts {
   readonly dir: string
   readonly cluster: TestCluster
   readonly transport: Transport
+  readonly resources: Reflector<ModelDeployment>
   readonly writes: Write[]
   /** What the API server did not let the operator do. */
   readonly forbidden: readonly string[]
@@ -217,16 +226,26 @@ class TestPlace implements Place {
     seconds = 60,
   ): Promise<ModelDeploymentStatus> {
     let last: ModelDeploymentStatus = {}
-    const look = async () => {
-      last = (await this.read(name)).status ?? {}
-      return wanted(last) ? last : undefined
-    }
+    const { promise, resolve, reject } = Promise.withResolvers<ModelDeploymentStatus>()
+    const giveUp = setTimeout(() => reject(new Error(`waited ${seconds} s for ${name}: ${what}`)), seconds * 1000)
+    const leave = this.#parts.resources.store.subscribe(({ type, object }) => {
+      if (type === 'deleted' || object.metadata?.name !== name) return
+      last = object.status ?? {}
+      try {
+        if (wanted(last)) resolve(last)
+      } catch (error) {
+        reject(error)
+      }
+    })
     try {
-      return await eventually(`${name}: ${what}`, look, seconds)
+      return await promise
     } catch (error) {
       throw new Error(`${(error as Error).message}; its status is ${JSON.stringify(last, undefined, 1)}`, {
         cause: error,
       })
+    } finally {
+      clearTimeout(giveUp)
+      leave()
     }
   }
 
@@ -242,6 +261,7 @@ class TestPlace implements Place {
 
   async close(): Promise<void> {
     await this.stopOperator()
+    await this.#parts.resources.stop()
     this.#parts.transport.close()
     await this.#parts.cluster.close()
     rmSync(this.#parts.dir, { recursive: true, force: true })

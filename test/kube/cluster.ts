@@ -11,7 +11,8 @@ import { whenEstablished } from '../../sandbox/crds.ts'
 import { rotatingAddresses } from '../../sandbox/kubelet/addresses.ts'
 import { startKubelet, type Kubelet } from '../../sandbox/kubelet/kubelet.ts'
 import { startServiceProxy } from '../../sandbox/proxy/service-proxy.ts'
-import { SERVER_IMAGE, SERVER_PROGRAM, serviceAddress, type Address } from '../../sandbox/sandbox.ts'
+import { SERVER_IMAGE, serviceAddress, type Address } from '../../sandbox/sandbox.ts'
+import { bundledServer } from '../bundled-server.ts'
 import { addressesOf, PODS_PER_NODE, type Addresses } from './addresses.ts'
 import { findBinaries } from './binaries.ts'
 import { startControlPlane, type ControlPlane } from './control-plane.ts'
@@ -102,7 +103,7 @@ async function startNode(
     client,
     nodeName: 'node',
     rootDir: join(dir, 'node'),
-    images: { [SERVER_IMAGE]: SERVER_PROGRAM },
+    images: { [SERVER_IMAGE]: bundledServer() },
     addresses: rotatingAddresses((index) => addresses.pod(index), PODS_PER_NODE),
     hostIP: addresses.node,
     heartbeatMs: HEARTBEAT_MS,

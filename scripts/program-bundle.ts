@@ -1,0 +1,99 @@
+/** How the sources of a program become the few files that its image runs. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { build, type Plugin } from 'esbuild'
+
+const ROOT = join(import.meta.dirname, '..')
+
+interface Program {
+  /** Each file in the image, and the source that it is made of. */
+  readonly files: Readonly<Record<string, string>>
+  readonly usesOnnxRuntime: boolean
+}
+
+export const PROGRAMS = {
+  operator: { files: { main: 'operator/main.ts' }, usesOnnxRuntime: false },
+  server: {
+    files: { main: 'server-image/main.ts', 'model-thread': 'server-image/serve/engine/thread-main.ts' },
+    usesOnnxRuntime: true,
+  },
+} as const satisfies Readonly<Record<string, Program>>
+
+type ProgramName = keyof typeof PROGRAMS
+export const PROGRAM_NAMES = Object.keys(PROGRAMS) as ProgramName[]
+
+/** ONNX Runtime is native code, and cannot be bundled. */
+const NATIVE = ['onnxruntime-node', 'onnxruntime-common']
+
+/** CommonJS packages ask for Node's own modules by `require`, which an ES module does not have. */
+const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"
+
+/**
+ * The first `import` of `node:http` reads all that it exports, and some of that loads Node's whole client of `fetch` and WebSockets: a sixth of
+ * the work of the server's start, and 4 MB. `require` reads nothing.
+ */
+const HTTP_BY_REQUIRE: Plugin = {
+  name: 'http-by-require',
+  setup(bundler) {
+    // What is imported when it is needed stays as it is: a chunk of `require` has no exports of names.
+    bundler.onResolve({ filter: /^(node:)?http$/ }, ({ kind }) =>
+      kind === 'import-statement' ? { path: 'node:http', namespace: 'by-require' } : undefined,
+    )
+    bundler.onLoad({ filter: /^node:http$/, namespace: 'by-require' }, () => ({
+      contents: "module.exports = require('node:http')",
+    }))
+  },
+}
+
+/** Express loads its readers of bodies whether they are used or not; the server has its own, which hold to its limits. */
+const NO_BODY_PARSER: Plugin = {
+  name: 'no-body-parser',
+  setup(bundler) {
+    bundler.onResolve({ filter: /^body-parser$/ }, ({ path }) => ({ path, namespace: 'left-out' }))
+    bundler.onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: 'module.exports = {}' }))
+  },
+}
+
+/**
+ * Writes a program to `dist/<name>` of a directory, and a package.json that tells its version.
+ *
+ * @returns the packages that are in it, as paths from the root
+ */
+export async function bundleProgram(name: ProgramName, directory: string): Promise<string[]> {
+  const { metafile } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: { ...PROGRAMS[name].files },
+    outdir: join(directory, 'dist', name),
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    // What is imported when it is needed is a file of its own.
+    splitting: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    banner: { js: REQUIRE },
+    external: NATIVE.flatMap((each) => [each, `${each}/*`]),
+    // Stack traces keep the names of the sources; white space costs little once compressed.
+    minify: false,
+    keepNames: true,
+    legalComments: 'none',
+    metafile: true,
+    plugins: [HTTP_BY_REQUIRE, NO_BODY_PARSER],
+    logLevel: 'warning',
+  })
+  const { version, license } = readPackage(ROOT)
+  const shown = { name: `penstock-${name}`, version, license, private: true, type: 'module' }
+  writeFileSync(join(directory, 'package.json'), `${JSON.stringify(shown, undefined, 2)}\n`)
+  const packages = Object.keys(metafile.inputs).map((file) => /^.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[0])
+  return [...new Set(packages.filter((each) => each !== undefined))].sort()
+}
+
+interface Package {
+  readonly name: string
+  readonly version: string
+  readonly license?: string
+}
+
+export function readPackage(directory: string): Package {
+  return JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as Package
+}

@@ -1,0 +1,59 @@
+/**
+ * The server as its image has it, which pods of tests run: it starts with less work than from source. Jest makes it before the tests, by
+ * `globalSetup`.
+ */
+import { createHash } from 'node:crypto'
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { fromBundle } from '../sandbox/programs.ts'
+
+const BUNDLES = join(import.meta.dirname, '../node_modules/.cache/penstock/bundles')
+/** Where the tests learn which it is. */
+const VARIABLE = 'PENSTOCK_BUNDLED_SERVER'
+const KEPT_MS = 24 * 60 * 60 * 1000
+
+/** Its command, for the sandbox's images. @throws Error outside of tests by the project's Jest configuration */
+export function bundledServer(): readonly string[] {
+  const main = process.env[VARIABLE]
+  if (main === undefined) throw new Error(`${VARIABLE} is not set; run the tests with \`npm test\`.`)
+  return fromBundle(main)
+}
+
+/** Bundles have the name of their content: a run never changes what another one uses, and Node finds what it compiled before. */
+export default async function makeBundledServer(): Promise<void> {
+  const { bundleProgram } = await import('../scripts/program-bundle.ts')
+  mkdirSync(BUNDLES, { recursive: true })
+  const made = mkdtempSync(join(BUNDLES, 'new-'))
+  await bundleProgram('server', made)
+  const hash = createHash('sha256')
+  for (const file of globSync('**/*.{mjs,json}', { cwd: made }).sort())
+    hash.update(file).update(readFileSync(join(made, file)))
+  const bundle = join(BUNDLES, hash.digest('hex').slice(0, 16))
+  try {
+    renameSync(made, bundle)
+  } catch (error) {
+    if (!existsSync(bundle)) throw error
+    rmSync(made, { recursive: true })
+  }
+  utimesSync(bundle, new Date(), new Date())
+  removeOld()
+  process.env[VARIABLE] = join(bundle, 'dist/server/main.mjs')
+}
+
+function removeOld(): void {
+  for (const name of readdirSync(BUNDLES)) {
+    const path = join(BUNDLES, name)
+    if (Date.now() - statSync(path).mtimeMs > KEPT_MS) rmSync(path, { recursive: true, force: true })
+  }
+}
