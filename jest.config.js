@@ -8,9 +8,11 @@ export function reportersOn(place) {
   return ['default', ['<rootDir>/test/conformance-reporter.ts', { place }]]
 }
 
+/** For tests whose pods are processes. */
+export const BUNDLED_SERVER = '<rootDir>/test/bundled-server.ts'
+
 /** Jest runs the TypeScript sources as native ES modules; @swc/jest only strips the types. */
-export default {
-  globalSetup: '<rootDir>/test/bundled-server.ts',
+export const base = {
   testEnvironment: '<rootDir>/test/environment.ts',
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
@@ -32,7 +34,12 @@ export default {
   testSequencer: '<rootDir>/test/sequencer.ts',
   // More than the two processors that they are meant for: tests of clusters mostly wait.
   maxWorkers: 4,
+  testTimeout: 30_000,
+}
+
+export default {
+  ...base,
+  globalSetup: BUNDLED_SERVER,
   // A worker keeps something of each file that it ran, and the more it has to look through the slower it becomes.
   workerIdleMemoryLimit: '250MB',
-  testTimeout: 30_000,
 }

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { printTable, heading, note } from '../examples/demo/claims.ts'
 import type { ModelDeploymentSpec } from '../operator/api/resource.ts'
 import { startSandbox } from '../sandbox/sandbox.ts'
+import makeBundledServer from '../test/bundled-server.ts'
 import { createPlace, exampleModel, isReady, type Place } from '../test/integration/place.ts'
 
 const IDLE_MODEL_DEPLOYMENTS = 20
@@ -65,6 +66,7 @@ async function measureSplit(place: Place): Promise<{ answered: number; sent: num
 export async function benchOperator(): Promise<void> {
   heading('Sandbox')
   const starts = await measureStart()
+  await makeBundledServer()
   const place = await createPlace()
   try {
     heading('Split')

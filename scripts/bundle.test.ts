@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -57,6 +57,12 @@ test('the bundled server fetches a model over HTTP, judges it, serves it, and is
     child.kill('SIGKILL')
     await exit
   }
+})
+
+test("the bundled server leaves Express's readers of bodies out, and names what it took in", () => {
+  const notices = readFileSync(join(dir, 'server/third-party-licenses.txt'), 'utf8')
+  expect(notices).toMatch(/^express 5/m)
+  expect(notices).not.toMatch(/^(body-parser|raw-body|iconv-lite) /m)
 })
 
 test('the bundled operator asks its API server', async () => {

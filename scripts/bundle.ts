@@ -7,7 +7,7 @@
 import { cpSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
-import { bundleProgram, PROGRAM_NAMES, PROGRAMS, readPackage } from './program-bundle.ts'
+import { bundleProgram, PROGRAM_NAMES, PROGRAMS, readPackage, type NativePackage } from './program-bundle.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
@@ -15,15 +15,15 @@ const ROOT = join(import.meta.dirname, '..')
 const ARCHITECTURES: Readonly<Record<string, string>> = { amd64: 'x64', arm64: 'arm64' }
 
 /** Packages that are copied as they are, with what is needed of them at run time. */
-const COPIED: Readonly<Record<string, (arch: string) => readonly string[]>> = {
+const COPIED: Readonly<Record<NativePackage, (arch: string) => readonly string[]>> = {
   'onnxruntime-node': (arch) => ['package.json', 'dist/binding.js', `bin/napi-v*/linux/${arch}/*`],
   'onnxruntime-common': () => ['package.json', 'dist/cjs/**/*.js', 'dist/cjs/package.json'],
 }
 
 /** @throws Error when the package has no files for the architecture */
-function copyPackage(name: string, arch: string, out: string): string {
+function copyPackage(name: NativePackage, arch: string, out: string): string {
   const from = join(ROOT, 'node_modules', name)
-  for (const pattern of COPIED[name]?.(arch) ?? []) {
+  for (const pattern of COPIED[name](arch)) {
     const files = globSync(pattern, { cwd: from })
     if (files.length === 0 && pattern.startsWith('bin/')) throw new Error(`${name} holds nothing like ${pattern}.`)
     for (const file of files) {
@@ -67,7 +67,7 @@ async function run(): Promise<void> {
   mkdirSync(values.out, { recursive: true })
   const bundled = await bundleProgram(name, values.out)
   const copied = PROGRAMS[name].usesOnnxRuntime
-    ? Object.keys(COPIED).map((each) => copyPackage(each, arch, values.out ?? ''))
+    ? (Object.keys(COPIED) as NativePackage[]).map((each) => copyPackage(each, arch, values.out ?? ''))
     : []
   cpSync(join(ROOT, 'LICENSE'), join(values.out, 'LICENSE'))
   writeFileSync(join(values.out, 'third-party-licenses.txt'), `${notices([...bundled, ...copied])}\n`)

@@ -23,7 +23,8 @@ type ProgramName = keyof typeof PROGRAMS
 export const PROGRAM_NAMES = Object.keys(PROGRAMS) as ProgramName[]
 
 /** ONNX Runtime is native code, and cannot be bundled. */
-const NATIVE = ['onnxruntime-node', 'onnxruntime-common']
+const NATIVE = ['onnxruntime-node', 'onnxruntime-common'] as const
+export type NativePackage = (typeof NATIVE)[number]
 
 /** CommonJS packages ask for Node's own modules by `require`, which an ES module does not have. */
 const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"

@@ -1,6 +1,6 @@
 /**
- * The server as its image has it, which pods of tests run: it starts with less work than from source. Jest makes it before the tests, by
- * `globalSetup`.
+ * The server as its image has it, which pods of tests and of the operator's benchmark run: it starts with less work than from source.
+ * Jest makes it before the tests, by `globalSetup`.
  */
 import { createHash } from 'node:crypto'
 import {
@@ -19,14 +19,14 @@ import { join } from 'node:path'
 import { fromBundle } from '../sandbox/programs.ts'
 
 const BUNDLES = join(import.meta.dirname, '../node_modules/.cache/penstock/bundles')
-/** Where the tests learn which it is. */
+/** Where Jest's workers learn which it is. */
 const VARIABLE = 'PENSTOCK_BUNDLED_SERVER'
 const KEPT_MS = 24 * 60 * 60 * 1000
 
-/** Its command, for the sandbox's images. @throws Error outside of tests by the project's Jest configuration */
+/** Its command, for the sandbox's images. @throws Error before it is made */
 export function bundledServer(): readonly string[] {
   const main = process.env[VARIABLE]
-  if (main === undefined) throw new Error(`${VARIABLE} is not set; run the tests with \`npm test\`.`)
+  if (main === undefined) throw new Error(`No server was bundled; run the tests with \`npm test\`.`)
   return fromBundle(main)
 }
 
@@ -38,7 +38,7 @@ export default async function makeBundledServer(): Promise<void> {
   await bundleProgram('server', made)
   const hash = createHash('sha256')
   for (const file of globSync('**/*.{mjs,json}', { cwd: made }).sort())
-    hash.update(file).update(readFileSync(join(made, file)))
+    hash.update(`${file}\0`).update(readFileSync(join(made, file)))
   const bundle = join(BUNDLES, hash.digest('hex').slice(0, 16))
   try {
     renameSync(made, bundle)
@@ -54,6 +54,18 @@ export default async function makeBundledServer(): Promise<void> {
 function removeOld(): void {
   for (const name of readdirSync(BUNDLES)) {
     const path = join(BUNDLES, name)
-    if (Date.now() - statSync(path).mtimeMs > KEPT_MS) rmSync(path, { recursive: true, force: true })
+    const { mtimeMs = Infinity } = statSync(path, { throwIfNoEntry: false }) ?? {}
+    if (Date.now() - mtimeMs > KEPT_MS) removeAtOnce(path)
   }
+}
+
+/** Half of a bundle never stays under its name, however this ends. */
+function removeAtOnce(path: string): void {
+  const doomed = `${path}.${process.pid}`
+  try {
+    renameSync(path, doomed)
+  } catch {
+    return // Another run was faster.
+  }
+  rmSync(doomed, { recursive: true, force: true })
 }

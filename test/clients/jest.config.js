@@ -1,4 +1,4 @@
-import base from '../../jest.config.js'
+import { base } from '../../jest.config.js'
 
 /** Clients that are not ours: those of the V2 protocol in their own language, and a browser. */
 export default {

@@ -1,4 +1,4 @@
-import base from '../../jest.config.js'
+import { base } from '../../jest.config.js'
 
 /** Tests on a whole Kubernetes node; they share it, and run one after the other. */
 export default {

@@ -1,4 +1,4 @@
-import base from '../../jest.config.js'
+import { base } from '../../jest.config.js'
 
 /** Tests that build container images. */
 export default {

@@ -14,6 +14,7 @@ import { createClient, type Client } from '../../operator/kube/client.ts'
 import { isNotFound } from '../../operator/kube/errors.ts'
 import { loadKubeConfig } from '../../operator/kube/kubeconfig.ts'
 import { createReflector, type Reflector } from '../../operator/kube/reflector.ts'
+import type { KubeObject } from '../../operator/kube/resource.ts'
 import { createTransport, type Transport } from '../../operator/kube/transport.ts'
 import { startOperator, type Operator, type OperatorOptions } from '../../operator/operator.ts'
 import { holdoutRows } from '../../examples/demo/rows.ts'
@@ -42,7 +43,7 @@ export interface Place {
   read(name: string): Promise<ModelDeployment>
   remove(name: string): Promise<void>
   act(name: string, action: { id: string; verb: string; revision: string }): Promise<void>
-  /** Waits for a status, and fails with the present one when it does not come. */
+  /** Waits for a status, sees each that it has meanwhile, and fails with the last one when the wanted one does not come. */
   until(
     name: string,
     what: string,
@@ -136,6 +137,11 @@ interface Parts {
   readonly scope?: string
 }
 
+/** Of two states of one object. */
+function isOlder({ metadata }: KubeObject, than: KubeObject): boolean {
+  return BigInt(metadata?.resourceVersion ?? 0) < BigInt(than.metadata?.resourceVersion ?? 0)
+}
+
 class TestPlace implements Place {
   readonly client: Client
   readonly #parts: Parts
@@ -225,11 +231,14 @@ class TestPlace implements Place {
     wanted: (status: ModelDeploymentStatus) => boolean,
     seconds = 60,
   ): Promise<ModelDeploymentStatus> {
-    let last: ModelDeploymentStatus = {}
+    const present = await this.read(name)
+    let last = present.status ?? {}
     const { promise, resolve, reject } = Promise.withResolvers<ModelDeploymentStatus>()
     const giveUp = setTimeout(() => reject(new Error(`waited ${seconds} s for ${name}: ${what}`)), seconds * 1000)
     const leave = this.#parts.resources.store.subscribe(({ type, object }) => {
-      if (type === 'deleted' || object.metadata?.name !== name) return
+      // What was told of it before may be older than what the test did since.
+      if (object.metadata?.name !== name || isOlder(object, present)) return
+      if (type === 'deleted') reject(new Error(`${name} was deleted`))
       last = object.status ?? {}
       try {
         if (wanted(last)) resolve(last)

@@ -1,4 +1,4 @@
-import base, { reportersOn } from '../../jest.config.js'
+import { base, BUNDLED_SERVER, reportersOn } from '../../jest.config.js'
 
 const REAL_API_SERVER = '<rootDir>/test/kube/api-server.ts'
 
@@ -9,6 +9,7 @@ const REAL_API_SERVER = '<rootDir>/test/kube/api-server.ts'
 export default {
   ...base,
   rootDir: '../..',
+  globalSetup: BUNDLED_SERVER,
   testMatch: [
     '<rootDir>/test/integration/**/*.test.ts',
     '<rootDir>/operator/kube/*integration.test.ts',

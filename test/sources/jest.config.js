@@ -1,4 +1,4 @@
-import base from '../../jest.config.js'
+import { base } from '../../jest.config.js'
 
 /** Model sources: the program against servers of other people. */
 export default {
