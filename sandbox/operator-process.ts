@@ -2,9 +2,7 @@ import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import { ourProgram } from './programs.ts'
-
-export const SERVER_IMAGE = 'penstock/server:dev'
+import { ourProgram, SERVER_IMAGE } from './programs.ts'
 
 export interface OperatorProcessOptions {
   readonly kubeconfigPath: string

@@ -1,6 +1,9 @@
 /** The project's own programs as they run here: by a Node that remembers what it compiled. */
 import { dirname, join } from 'node:path'
 
+/** The server's image, by the name that pods have it under here. */
+export const SERVER_IMAGE = 'penstock/server:dev'
+
 const ROOT = join(import.meta.dirname, '..')
 /** Sources are found there by their content, so an edit is seen at once. Half of a program's start, and two thirds of its work then, are spared. */
 export const COMPILED = join(ROOT, 'node_modules', '.cache', 'penstock', 'compiled')

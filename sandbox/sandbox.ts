@@ -20,7 +20,7 @@ import { loopbackAddresses } from './kubelet/addresses.ts'
 import { startKubelet, type Kubelet } from './kubelet/kubelet.ts'
 import type { KubeletTiming } from './kubelet/node-context.ts'
 import { podLogsOf } from './pod-logs.ts'
-import { ourProgram } from './programs.ts'
+import { ourProgram, SERVER_IMAGE } from './programs.ts'
 import { startServiceProxy, type ServiceProxy } from './proxy/service-proxy.ts'
 import { takeSlot } from './slots.ts'
 
@@ -64,7 +64,6 @@ export interface Sandbox {
   close(): Promise<void>
 }
 
-export const SERVER_IMAGE = 'penstock/server:dev'
 /** What the server image runs here. */
 const SERVER_PROGRAM: readonly string[] = ourProgram('server-image')
 const NODE_NAME = 'sandbox'

@@ -1,5 +1,6 @@
 /** Which Kubernetes the integration tests run on: the sandbox, or with `npm run test:kube` a real control plane. */
 import { join } from 'node:path'
+import { SERVER_IMAGE } from '../../sandbox/programs.ts'
 import type { Sandbox, SandboxOptions } from '../../sandbox/sandbox.ts'
 import { bundledServer } from '../bundled-server.ts'
 
@@ -23,7 +24,7 @@ export async function startTestCluster(options: TestClusterOptions): Promise<Tes
     const { startKubeCluster } = await import('../kube/cluster.ts')
     return startKubeCluster({ ...options, slot: Number(process.env.JEST_WORKER_ID ?? 1) - 1 })
   }
-  const { SERVER_IMAGE, startSandbox } = await import('../../sandbox/sandbox.ts')
+  const { startSandbox } = await import('../../sandbox/sandbox.ts')
   const sandbox = await startSandbox({ ...options, crds: CRDS, images: { [SERVER_IMAGE]: bundledServer() } })
   const operatorNamespace = options.scope ?? 'default'
   return { ...sandbox, operatorKubeconfigPath: sandbox.kubeconfigPath, operatorNamespace }

@@ -19,12 +19,12 @@ import { createTransport, type Transport } from '../../operator/kube/transport.t
 import { startOperator, type Operator, type OperatorOptions } from '../../operator/operator.ts'
 import { holdoutRows } from '../../examples/demo/rows.ts'
 import { startTraffic, type Traffic, type TrafficOptions } from '../../examples/demo/traffic.ts'
+import { SERVER_IMAGE } from '../../sandbox/programs.ts'
 import type { Address } from '../../sandbox/sandbox.ts'
 import { startTestCluster, type TestCluster, type TestClusterOptions } from './cluster.ts'
 
 const REPO = join(import.meta.dirname, '../..')
 export const NAMESPACE = 'default'
-export const SERVER_IMAGE = 'penstock/server:dev'
 
 export interface Place {
   readonly client: Client
