@@ -180,7 +180,7 @@ async function saturated(dir: string, seconds: number): Promise<void> {
   probes.sort((a, b) => a - b)
   const p99 = probes[Math.floor(0.99 * (probes.length - 1))] ?? NaN
   console.log(
-    `a model of ${(1000 / peak.requestsPerSecond).toFixed(1)} ms a run, saturated: ${peak.requestsPerSecond.toFixed(1)} requests a second, ${peak.failures} refused; /livez p99 ${p99.toFixed(1)} ms over ${probes.length} probes`,
+    `a model of ${(1000 / peak.requestsPerSecond).toFixed(1)} ms a run, saturated: ${peak.requestsPerSecond.toFixed(1)} requests a second, ${peak.failures} failed; /livez p99 ${p99.toFixed(1)} ms over ${probes.length} probes`,
   )
   const { goodput, refused } = await offered(server.url, 2 * peak.requestsPerSecond, 4 * seconds)
   console.log(

@@ -3,25 +3,17 @@
  * Jest makes it before the tests, by `globalSetup`.
  */
 import { createHash } from 'node:crypto'
-import {
-  existsSync,
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-} from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fromBundle } from '../sandbox/programs.ts'
+import { useCached } from './cache.ts'
 
 const BUNDLES = join(import.meta.dirname, '../node_modules/.cache/penstock/bundles')
 /** Where Jest's workers learn which it is. */
 const VARIABLE = 'PENSTOCK_BUNDLED_SERVER'
-const KEPT_MS = 24 * 60 * 60 * 1000
+const ANY = /^/
+const KEPT = 5
 
 /** Its command, for the sandbox's images. @throws Error before it is made */
 export function bundledServer(): readonly string[] {
@@ -33,39 +25,19 @@ export function bundledServer(): readonly string[] {
 /** Bundles have the name of their content: a run never changes what another one uses, and Node finds what it compiled before. */
 export default async function makeBundledServer(): Promise<void> {
   const { bundleProgram } = await import('../scripts/program-bundle.ts')
-  mkdirSync(BUNDLES, { recursive: true })
-  const made = mkdtempSync(join(BUNDLES, 'new-'))
+  await mkdir(BUNDLES, { recursive: true })
+  const made = await mkdtemp(join(BUNDLES, 'new-'))
   await bundleProgram('server', made)
   const hash = createHash('sha256')
   for (const file of globSync('**/*.{mjs,json}', { cwd: made }).sort())
     hash.update(`${file}\0`).update(readFileSync(join(made, file)))
   const bundle = join(BUNDLES, hash.digest('hex').slice(0, 16))
   try {
-    renameSync(made, bundle)
+    await rename(made, bundle)
   } catch (error) {
     if (!existsSync(bundle)) throw error
-    rmSync(made, { recursive: true })
+    await rm(made, { recursive: true })
   }
-  utimesSync(bundle, new Date(), new Date())
-  removeOld()
+  await useCached(bundle, ANY, KEPT)
   process.env[VARIABLE] = join(bundle, 'dist/server/main.mjs')
-}
-
-function removeOld(): void {
-  for (const name of readdirSync(BUNDLES)) {
-    const path = join(BUNDLES, name)
-    const { mtimeMs = Infinity } = statSync(path, { throwIfNoEntry: false }) ?? {}
-    if (Date.now() - mtimeMs > KEPT_MS) removeAtOnce(path)
-  }
-}
-
-/** Half of a bundle never stays under its name, however this ends. */
-function removeAtOnce(path: string): void {
-  const doomed = `${path}.${process.pid}`
-  try {
-    renameSync(path, doomed)
-  } catch {
-    return // Another run was faster.
-  }
-  rmSync(doomed, { recursive: true, force: true })
 }

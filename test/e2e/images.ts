@@ -1,8 +1,9 @@
 /** The images that the cluster runs, as archives: built once for each state of what they are made of, and kept. */
 import { createHash } from 'node:crypto'
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
-import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { mkdir, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { useCached } from '../cache.ts'
 import { makeBaseImages } from '../images/base-images.ts'
 import { buildahOn, cacheDirectory, type Buildah } from '../images/buildah.ts'
 import { buildImage, writeArchive, type Program } from '../images/images.ts'
@@ -12,7 +13,7 @@ import { PAUSE_IMAGE } from './node-files.ts'
 const ROOT = join(import.meta.dirname, '../..')
 const PROGRAMS: readonly Program[] = ['operator', 'server']
 export const TAG = 'dev'
-const NAME = /^archives-[0-9a-f]{12}$/
+const KIND = /^archives-[0-9a-f]{12}/
 const KEPT = 3
 
 /** What ends up in the images, and what makes them; see .dockerignore. */
@@ -27,9 +28,7 @@ const INPUTS = [
 export async function findImages(pause: string): Promise<string[] | undefined> {
   const directory = directoryOf(pause)
   if (!existsSync(directory)) return undefined
-  const now = new Date()
-  await utimes(directory, now, now)
-  await forgetOld()
+  await useCached(directory, KIND, KEPT)
   return (await readdir(directory)).sort().map((name) => join(directory, name))
 }
 
@@ -68,14 +67,4 @@ async function makePauseImage(buildah: Buildah, pause: string): Promise<string> 
   await buildah(['config', '--entrypoint', '["/pause"]', '--user', '65535:65535', container])
   await buildah(['commit', '--quiet', '--rm', container, PAUSE_IMAGE])
   return PAUSE_IMAGE
-}
-
-/** Keeps what was used last. */
-async function forgetOld(): Promise<void> {
-  const names = (await readdir(cacheDirectory())).filter((name) => NAME.test(name))
-  const dated = await Promise.all(
-    names.map(async (name) => ({ name, usedAt: (await stat(join(cacheDirectory(), name))).mtimeMs })),
-  )
-  const old = dated.sort((a, b) => b.usedAt - a.usedAt).slice(KEPT)
-  for (const { name } of old) await rm(join(cacheDirectory(), name), { recursive: true, force: true })
 }

@@ -113,15 +113,8 @@ export async function createPlace(
     },
   })
   const transport = createTransport(loadKubeConfig({ path: cluster.kubeconfigPath }), { userAgent: 'penstock-test' })
-  const resources = createReflector({
-    client: createClient(transport),
-    resource: MODEL_DEPLOYMENT,
-    namespace: NAMESPACE,
-  })
-  resources.start()
   const scope = options.scope
-  const parts = { dir, cluster, transport, resources, writes, forbidden }
-  const place = new TestPlace({ ...parts, ...(scope !== undefined && { scope }) })
+  const place = new TestPlace({ dir, cluster, transport, writes, forbidden, ...(scope !== undefined && { scope }) })
   await place.startOperator()
   return place
 }
@@ -130,7 +123,6 @@ interface Parts {
   readonly dir: string
   readonly cluster: TestCluster
   readonly transport: Transport
-  readonly resources: Reflector<ModelDeployment>
   readonly writes: Write[]
   /** What the API server did not let the operator do. */
   readonly forbidden: readonly string[]
@@ -145,11 +137,14 @@ function isOlder({ metadata }: KubeObject, than: KubeObject): boolean {
 class TestPlace implements Place {
   readonly client: Client
   readonly #parts: Parts
+  readonly #resources: Reflector<ModelDeployment>
   #operator: Operator | undefined
 
   constructor(parts: Parts) {
     this.#parts = parts
     this.client = createClient(parts.transport)
+    this.#resources = createReflector({ client: this.client, resource: MODEL_DEPLOYMENT, namespace: NAMESPACE })
+    this.#resources.start()
   }
 
   get kubeconfigPath() {
@@ -235,7 +230,7 @@ class TestPlace implements Place {
     let last = present.status ?? {}
     const { promise, resolve, reject } = Promise.withResolvers<ModelDeploymentStatus>()
     const giveUp = setTimeout(() => reject(new Error(`waited ${seconds} s for ${name}: ${what}`)), seconds * 1000)
-    const leave = this.#parts.resources.store.subscribe(({ type, object }) => {
+    const leave = this.#resources.store.subscribe(({ type, object }) => {
       // What was told of it before may be older than what the test did since.
       if (object.metadata?.name !== name || isOlder(object, present)) return
       if (type === 'deleted') reject(new Error(`${name} was deleted`))
@@ -270,7 +265,7 @@ class TestPlace implements Place {
 
   async close(): Promise<void> {
     await this.stopOperator()
-    await this.#parts.resources.stop()
+    await this.#resources.stop()
     this.#parts.transport.close()
     await this.#parts.cluster.close()
     rmSync(this.#parts.dir, { recursive: true, force: true })
