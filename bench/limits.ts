@@ -5,6 +5,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { coresAwake } from './awake.ts'
 import { load } from './load.ts'
 import { median, wrk, type Measured, type WrkOptions } from './wrk.ts'
 
@@ -34,6 +35,7 @@ export async function benchLimits({ rounds, seconds }: LimitsOptions): Promise<v
       cwd: ROOT,
     })
     if (bundled.status !== 0) throw new Error(`the server cannot be bundled: ${String(bundled.stderr)}`)
+    await using _awake = coresAwake()
     await againstBareModel(dir, rounds, seconds)
     await alone(dir, rounds, seconds)
     await starting(dir, rounds)

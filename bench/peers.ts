@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pythonWith } from '../test/python.ts'
 import { CANNOT_RUN } from '../test/cannot-run.ts'
+import { coresAwake } from './awake.ts'
 import { processorSeconds } from './processor-time.ts'
 import { median, wrk, type Measured } from './wrk.ts'
 
@@ -67,7 +68,7 @@ const MODELS = [
 ] as const
 
 export async function benchPeers({ rounds, seconds, only }: PeersOptions): Promise<void> {
-  for (const tool of ['wrk', 'taskset']) {
+  for (const tool of ['wrk', 'taskset', 'chrt']) {
     if (spawnSync('which', [tool]).status === 0) continue
     console.log(`SKIPPED: ${tool} is not on this machine; apt-get install wrk util-linux`)
     process.exitCode = CANNOT_RUN
@@ -80,6 +81,7 @@ export async function benchPeers({ rounds, seconds, only }: PeersOptions): Promi
     )
     await using field = await startAll(model, folder, pythons)
     await field.checkAlike()
+    await using _awake = coresAwake()
     table(await field.measure(rounds, seconds))
   }
 }
