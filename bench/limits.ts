@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { coresAwake } from './awake.ts'
-import { load } from './load.ts'
+import { load, quantile } from './load.ts'
 import { median, wrk, type Measured, type WrkOptions } from './wrk.ts'
 
 const HOST = '127.0.0.1'
@@ -35,11 +35,12 @@ export async function benchLimits({ rounds, seconds }: LimitsOptions): Promise<v
       cwd: ROOT,
     })
     if (bundled.status !== 0) throw new Error(`the server cannot be bundled: ${String(bundled.stderr)}`)
+    // First what a loaded machine would slow down.
+    await starting(dir, rounds)
     await using _awake = coresAwake()
+    await saturated(dir, seconds)
     await againstBareModel(dir, rounds, seconds)
     await alone(dir, rounds, seconds)
-    await starting(dir, rounds)
-    await saturated(dir, seconds)
   } finally {
     rmSync(dir, { recursive: true, force: true })
   }
@@ -164,30 +165,37 @@ async function saturated(dir: string, seconds: number): Promise<void> {
   await using server = await serve(dir, 'rounds', '--model-thread=always', '--request-deadline-ms=2000')
   const target = { host: HOST, port: PORT, path: '/predict', body: HEAVY }
   await load({ ...target, connections: 8, seconds: 1 })
-  const probes: number[] = []
-  let isOver = false
-  const probing = (async () => {
-    const pending: Promise<void>[] = []
-    while (!isOver) {
-      const asked = performance.now()
-      const answered = fetch(`${server.url}/livez`).then((answer) => answer.arrayBuffer())
-      pending.push(answered.then(() => void probes.push(performance.now() - asked)))
-      await delay(PROBE_EVERY_MS)
-    }
-    await Promise.all(pending)
-  })()
-  const peak = await load({ ...target, connections: SATURATING, seconds: 2 * seconds })
-  isOver = true
-  await probing
-  probes.sort((a, b) => a - b)
-  const p99 = probes[Math.floor(0.99 * (probes.length - 1))] ?? NaN
+  const idle = await probedWhile(server.url, delay(2 * seconds * 1000))
+  const busy = await probedWhile(server.url, load({ ...target, connections: SATURATING, seconds: 2 * seconds }))
+  const peak = busy.result
   console.log(
-    `a model of ${(1000 / peak.requestsPerSecond).toFixed(1)} ms a run, saturated: ${peak.requestsPerSecond.toFixed(1)} requests a second, ${peak.failures} failed; /livez p99 ${p99.toFixed(1)} ms over ${probes.length} probes`,
+    `a model of ${(1000 / peak.requestsPerSecond).toFixed(1)} ms a run, saturated: ${peak.requestsPerSecond.toFixed(1)} requests a second, ${peak.failures} failed; /livez p99 ${busy.p99Ms.toFixed(1)} ms over ${busy.probes} probes, ${idle.p99Ms.toFixed(1)} ms with nothing to compute`,
   )
   const { goodput, refused } = await offered(server.url, 2 * peak.requestsPerSecond, 4 * seconds)
   console.log(
     `offered twice that: ${goodput.toFixed(1)} answered a second, ${((100 * goodput) / peak.requestsPerSecond).toFixed(0)} % of the peak; ${refused} were refused`,
   )
+}
+
+/** How long `/livez` takes until something has ended. */
+async function probedWhile<Result>(url: string, work: Promise<Result>) {
+  const durationsMs: number[] = []
+  const pending: Promise<void>[] = []
+  let isOver = false
+  const probing = (async () => {
+    while (!isOver) {
+      const asked = performance.now()
+      const answered = fetch(`${url}/livez`).then((answer) => answer.arrayBuffer())
+      pending.push(answered.then(() => void durationsMs.push(performance.now() - asked)))
+      await delay(PROBE_EVERY_MS)
+    }
+    await Promise.all(pending)
+  })()
+  const result = await work
+  isOver = true
+  await probing
+  durationsMs.sort((a, b) => a - b)
+  return { result, p99Ms: quantile(durationsMs, 0.99), probes: durationsMs.length }
 }
 
 /** Sends at a rate, whether answers come or not, and counts what is answered while it does. */

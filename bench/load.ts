@@ -40,13 +40,17 @@ export async function load(options: LoadOptions): Promise<LoadReport> {
   )
   const elapsedSeconds = (performance.now() - startedAt) / 1000
   durationsMs.sort((a, b) => a - b)
-  const quantile = (q: number) => durationsMs[Math.floor(q * (durationsMs.length - 1))] ?? NaN
   return {
     requestsPerSecond: durationsMs.length / elapsedSeconds,
     failures,
-    p50Ms: quantile(0.5),
-    p99Ms: quantile(0.99),
+    p50Ms: quantile(durationsMs, 0.5),
+    p99Ms: quantile(durationsMs, 0.99),
   }
+}
+
+/** @param sorted ascending */
+export function quantile(sorted: readonly number[], q: number): number {
+  return sorted[Math.floor(q * (sorted.length - 1))] ?? NaN
 }
 
 function opened({ host, port }: LoadOptions): Promise<Socket> {
