@@ -46,12 +46,34 @@ const HTTP_BY_REQUIRE: Plugin = {
   },
 }
 
-/** Express loads its readers of bodies whether they are used or not; the server has its own, which hold to its limits. */
-const NO_BODY_PARSER: Plugin = {
-  name: 'no-body-parser',
+/**
+ * Express loads its readers of bodies and of nested query strings whether they are used or not (the server has its own of bodies, which hold to its
+ * limits, and no other setting of `query parser` than `simple`), and prom-client what it needs for exemplars of default metrics, which are off.
+ */
+const LEFT_OUT: Plugin = {
+  name: 'left-out',
   setup(bundler) {
-    bundler.onResolve({ filter: /^body-parser$/ }, ({ path }) => ({ path, namespace: 'left-out' }))
+    bundler.onResolve({ filter: /^(body-parser|qs|@opentelemetry\/api)$/ }, ({ path }) => ({
+      path,
+      namespace: 'left-out',
+    }))
     bundler.onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: 'module.exports = {}' }))
+  },
+}
+
+/** Express looks the types of answers up among 2,500; these are those that it is asked for here. */
+const MEDIA_TYPES = ['application/json', 'application/octet-stream', 'text/html', 'text/plain'] as const
+
+const FEW_MEDIA_TYPES: Plugin = {
+  name: 'few-media-types',
+  setup(bundler) {
+    bundler.onLoad({ filter: /mime-db\/db\.json$/ }, ({ path }) => {
+      const all = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>
+      return {
+        contents: JSON.stringify(Object.fromEntries(MEDIA_TYPES.map((type) => [type, all[type]]))),
+        loader: 'json',
+      }
+    })
   },
 }
 
@@ -79,7 +101,7 @@ export async function bundleProgram(name: ProgramName, directory: string): Promi
     keepNames: true,
     legalComments: 'none',
     metafile: true,
-    plugins: [HTTP_BY_REQUIRE, NO_BODY_PARSER],
+    plugins: [HTTP_BY_REQUIRE, LEFT_OUT, FEW_MEDIA_TYPES],
     logLevel: 'warning',
   })
   const { version, license } = readPackage(ROOT)
