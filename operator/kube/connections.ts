@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, type AgentOptions } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
+import { createSecureContext, type SecureContext } from 'node:tls'
 import type { Identity, TlsMaterial } from './credentials.ts'
 import { TransportError } from './errors.ts'
 
@@ -17,13 +18,18 @@ const IDLE_MS = 60_000
 /** The kernel probes silent connections, which a NAT or a load balancer forgets. */
 const PROBE_AFTER_MS = 30_000
 
+interface Bounds {
+  readonly maxSockets: number
+  readonly maxStreams: number
+}
+
 interface Pool {
   readonly fingerprint: string
   readonly agents: Readonly<Record<Purpose, HttpAgent>>
 }
 
 /** Pools of kept-alive connections, bounded for each purpose. */
-export function createConnections(bounds: { maxSockets: number; maxStreams: number }): Connections {
+export function createConnections(bounds: Bounds): Connections {
   let pool: Pool | undefined
   let isClosed = false
   const fingerprints = new WeakMap<Identity, string>()
@@ -40,10 +46,7 @@ export function createConnections(bounds: { maxSockets: number; maxStreams: numb
       const wanted = fingerprintOf(identity)
       if (pool?.fingerprint !== wanted) {
         retire(pool)
-        pool = {
-          fingerprint: wanted,
-          agents: { call: agent(identity, bounds.maxSockets), stream: agent(identity, bounds.maxStreams) },
-        }
+        pool = { fingerprint: wanted, agents: agentsOf(identity, bounds) }
       }
       return pool.agents[purpose]
     },
@@ -55,19 +58,29 @@ export function createConnections(bounds: { maxSockets: number; maxStreams: numb
   }
 }
 
-function agent(identity: Identity, maxSockets: number): HttpAgent {
-  const options: AgentOptions & { proxyEnv?: Record<string, string> } = {
+function agentsOf({ server, tls, proxyUrl }: Identity, { maxSockets, maxStreams }: Bounds): Pool['agents'] {
+  const common: AgentOptions & { proxyEnv?: Record<string, string> } = {
     keepAlive: true,
     keepAliveMsecs: PROBE_AFTER_MS,
-    maxSockets,
-    maxFreeSockets: maxSockets,
     scheduling: 'lifo',
     timeout: IDLE_MS,
-    ...(identity.proxyUrl !== undefined && { proxyEnv: proxyEnv(identity.proxyUrl) }),
+    ...(proxyUrl !== undefined && { proxyEnv: proxyEnv(proxyUrl) }),
   }
-  return identity.server.protocol === 'https:'
-    ? new HttpsAgent({ ...options, ...identity.tls })
-    : new HttpAgent(options)
+  // Certificates are read once: an agent that has no context reads them again for each connection.
+  const secure = server.protocol === 'https:' ? { ...tls, secureContext: contextOf(tls) } : undefined
+  const agent = (most: number) => {
+    const options = { ...common, maxSockets: most, maxFreeSockets: most }
+    return secure === undefined ? new HttpAgent(options) : new HttpsAgent({ ...options, ...secure })
+  }
+  return { call: agent(maxSockets), stream: agent(maxStreams) }
+}
+
+function contextOf({ ca, cert, key }: TlsMaterial): SecureContext {
+  try {
+    return createSecureContext({ ca, cert, key })
+  } catch (error) {
+    throw new TransportError('connection', `the certificates cannot be read: ${(error as Error).message}`, error)
+  }
 }
 
 function proxyEnv(proxyUrl: string): Record<string, string> {

@@ -305,6 +305,16 @@ describe('identity', () => {
     expect(error).toMatchObject({ failure: 'connection', message: expect.stringContaining('certificate') })
   })
 
+  test('TLS: certificates that cannot be read fail the call, and say so', async () => {
+    const none = Buffer.from('none').toString('base64')
+    const transport = transportTo(configOf('https://127.0.0.1:1', { certData: none, keyData: none }))
+    for (let i = 0; i < 2; i++)
+      expect(await failureOf(transport.json({ method: 'GET', path: '/x' }))).toMatchObject({
+        failure: 'connection',
+        message: expect.stringContaining('the certificates cannot be read'),
+      })
+  })
+
   test('TLS: client certificates from files', async () => {
     const authority = await makeAuthority()
     let subject: unknown
