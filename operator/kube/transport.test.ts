@@ -168,6 +168,13 @@ describe('no usable answer', () => {
     expect(await transportTo(server.config).json({ method: 'GET', path: '/x' })).toEqual({ fine: true })
   })
 
+  test('a stream whose connection breaks is asked for once more; how to go on is for its caller then', async () => {
+    const server = await serve((request) => request.socket.destroy())
+    const error = await failureOf(transportTo(server.config).stream({ method: 'GET', path: '/x?watch=true' }))
+    expect(error).toMatchObject({ name: 'TransportError', failure: 'connection' })
+    expect(server.requests).toHaveLength(2)
+  })
+
   test('a POST may have been acted upon: it is never sent twice', async () => {
     const server = await serve((request) => request.socket.destroy())
     const error = await failureOf(transportTo(server.config).json({ method: 'POST', path: '/x', body: {} }))

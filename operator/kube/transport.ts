@@ -71,6 +71,12 @@ const DEFAULTS = {
 /** A Retry-After beyond this is the caller's to wait for: it gets the error, with `retryAfterMs`. */
 const LONGEST_WAIT_MS = 10_000
 
+/**
+ * Whoever watches goes on by itself where a stream broke off, and waits longer each time: repeated here as well, each of its attempts on a server
+ * that is away would be six. One is left for the kept-alive connection that had gone.
+ */
+const LOST_STREAMS_REPEATED = 1
+
 const NO_METRICS: TransportMetrics = { connected() {}, answered() {}, retried() {} }
 
 export function createTransport(config: KubeConfig, options: TransportOptions = {}): Transport {
@@ -124,7 +130,8 @@ async function withinDeadline<T>(wire: Wire, call: Call, run: (deadline: Deadlin
 }
 
 async function answerOf(wire: Wire, call: Call, deadline: Deadline): Promise<unknown> {
-  return persist(wire, call, deadline, async (identity) => {
+  const limits = { deadline, whenLost: wire.settings.maxRetries }
+  return persist(wire, call, limits, async (identity) => {
     const response = await send(wire, call, { identity, purpose: 'call', signal: deadline.signal })
     const body = await readBody(response, wire.settings.maxBodyBytes, nameOf(call))
     if (isSuccess(response)) return parsed(body, call)
@@ -133,7 +140,8 @@ async function answerOf(wire: Wire, call: Call, deadline: Deadline): Promise<unk
 }
 
 async function streamOf(wire: Wire, call: Call, deadline: Deadline): Promise<IncomingMessage> {
-  return persist(wire, call, deadline, async (identity) => {
+  const limits = { deadline, whenLost: LOST_STREAMS_REPEATED }
+  return persist(wire, call, limits, async (identity) => {
     const response = await send(wire, call, { identity, purpose: 'stream', signal: deadline.signal })
     if (!isSuccess(response)) {
       throw refusal(response, await readBody(response, wire.settings.maxBodyBytes, nameOf(call)), call)
@@ -185,11 +193,17 @@ async function send(
   }
 }
 
+interface Limits {
+  readonly deadline: Deadline
+  /** How often an attempt is repeated whose connection was lost. */
+  readonly whenLost: number
+}
+
 /** Repeats an attempt as long as that is safe, useful and in time. */
 async function persist<T>(
   wire: Wire,
   call: Call,
-  deadline: Deadline,
+  { deadline, whenLost }: Limits,
   attempt: (identity: Identity) => Promise<T>,
 ): Promise<T> {
   const { clock, maxRetries, metrics } = wire.settings
@@ -200,7 +214,7 @@ async function persist<T>(
       return await attempt(identity)
     } catch (error) {
       if (error instanceof ApiError && error.code === 401) wire.credentials.reject(identity)
-      const retry = deadline.signal.aborted ? undefined : retryOf(error, call, retries)
+      const retry = deadline.signal.aborted ? undefined : retryOf(error, call, { retries, whenLost })
       const waitMs = retry?.waitMs ?? 0
       const inTime = waitMs <= LONGEST_WAIT_MS && clock.monotonicMs() + waitMs < deadline.atMs
       if (retry === undefined || !inTime || retries >= maxRetries) throw error
@@ -208,6 +222,10 @@ async function persist<T>(
       await pause(clock, waitMs, deadline.signal)
     }
   }
+}
+
+interface Repeats extends Pick<Limits, 'whenLost'> {
+  readonly retries: number
 }
 
 interface Retry {
@@ -219,7 +237,7 @@ interface Retry {
  * As client-go does it: an answer with Retry-After was not acted upon; a lost connection may have been, so only what is idempotent
  * is repeated. A first 401 may be a token that has just rotated.
  */
-function retryOf(error: unknown, call: Call, retries: number): Retry | undefined {
+function retryOf(error: unknown, call: Call, { retries, whenLost }: Repeats): Retry | undefined {
   if (error instanceof ApiError) {
     if (error.code === 401) return retries === 0 ? { because: 'unauthorized', waitMs: 0 } : undefined
     const mayPass = error.code === 429 || error.code >= 500
@@ -229,7 +247,7 @@ function retryOf(error: unknown, call: Call, retries: number): Retry | undefined
   }
   const isIdempotent = call.idempotent ?? call.method === 'GET'
   const isLost = error instanceof TransportError && error.failure === 'connection'
-  if (!isLost || !isIdempotent || !isReset(error.cause)) return undefined
+  if (!isLost || !isIdempotent || retries >= whenLost || !isReset(error.cause)) return undefined
   return { because: 'connection', waitMs: retries * 100 }
 }
 
