@@ -143,8 +143,12 @@ async function alone(dir: string, rounds: number, seconds: number): Promise<void
 async function starting(dir: string, rounds: number): Promise<void> {
   const starts: number[] = []
   const resident: number[] = []
+  const empty: number[] = []
   for (let round = 0; round < rounds; round += 1) {
+    const before = performance.now()
+    spawnSync('taskset', ['-c', '0', process.execPath, '--eval', ''])
     const begun = performance.now()
+    empty.push(begun - before)
     await using server = await serve(dir, 'mlp20')
     const answer = await fetch(`${server.url}/predict`, {
       method: 'POST',
@@ -157,7 +161,7 @@ async function starting(dir: string, rounds: number): Promise<void> {
     resident.push((Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024) / 1e6)
   }
   console.log(
-    `start to first answer ${Math.round(median(starts))} ms as in the image, resident memory then ${Math.round(median(resident))} MB`,
+    `start to first answer ${Math.round(median(starts))} ms as in the image (an empty program of Node: ${Math.round(median(empty))} ms), resident memory then ${Math.round(median(resident))} MB`,
   )
 }
 
