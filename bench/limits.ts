@@ -38,7 +38,7 @@ export async function benchLimits({ rounds, seconds }: LimitsOptions): Promise<v
     // First what a loaded machine would slow down.
     await starting(dir, rounds)
     await using _awake = coresAwake()
-    await saturated(dir, seconds)
+    await saturated(dir, rounds, seconds)
     await againstBareModel(dir, rounds, seconds)
     await alone(dir, rounds, seconds)
   } finally {
@@ -165,20 +165,33 @@ async function starting(dir: string, rounds: number): Promise<void> {
   )
 }
 
-async function saturated(dir: string, seconds: number): Promise<void> {
+async function saturated(dir: string, rounds: number, seconds: number): Promise<void> {
   await using server = await serve(dir, 'rounds', '--model-thread=always', '--request-deadline-ms=2000')
   const target = { host: HOST, port: PORT, path: '/predict', body: HEAVY }
   await load({ ...target, connections: 8, seconds: 1 })
-  const idle = await probedWhile(server.url, delay(2 * seconds * 1000))
-  const busy = await probedWhile(server.url, load({ ...target, connections: SATURATING, seconds: 2 * seconds }))
-  const peak = busy.result
+  const seen: { runMs: number; idleMs: number; busyMs: number; goodput: number }[] = []
+  for (let round = 0; round < rounds; round += 1) {
+    const idle = await probedWhile(server.url, delay(seconds * 1000))
+    const { result: peak, p99Ms: busyMs } = await probedWhile(
+      server.url,
+      load({ ...target, connections: SATURATING, seconds: 2 * seconds }),
+    )
+    const runMs = 1000 / peak.requestsPerSecond
+    const { answeredPerSecond, refused } = await offered(server.url, 2 * peak.requestsPerSecond, 2 * seconds)
+    const goodput = answeredPerSecond / peak.requestsPerSecond
+    seen.push({ runMs, idleMs: idle.p99Ms, busyMs, goodput })
+    console.log(
+      `  ${runMs.toFixed(1)} ms a run, ${peak.failures} failed; /livez p99 ${busyMs.toFixed(1)} ms, ${idle.p99Ms.toFixed(1)} ms with nothing to compute; offered twice as much: ${percent(goodput)} answered, ${refused} refused`,
+    )
+  }
+  const middle = (of: 'runMs' | 'idleMs' | 'busyMs' | 'goodput') => median(seen.map((each) => each[of]))
   console.log(
-    `a model of ${(1000 / peak.requestsPerSecond).toFixed(1)} ms a run, saturated: ${peak.requestsPerSecond.toFixed(1)} requests a second, ${peak.failures} failed; /livez p99 ${busy.p99Ms.toFixed(1)} ms over ${busy.probes} probes, ${idle.p99Ms.toFixed(1)} ms with nothing to compute`,
+    `a model of ${middle('runMs').toFixed(1)} ms a run, saturated: /livez p99 ${middle('busyMs').toFixed(1)} ms (${middle('idleMs').toFixed(1)} ms with nothing to compute); offered twice as much, ${percent(middle('goodput'))} of the peak are answered`,
   )
-  const { goodput, refused } = await offered(server.url, 2 * peak.requestsPerSecond, 4 * seconds)
-  console.log(
-    `offered twice that: ${goodput.toFixed(1)} answered a second, ${((100 * goodput) / peak.requestsPerSecond).toFixed(0)} % of the peak; ${refused} were refused`,
-  )
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(0)} %`
 }
 
 /** How long `/livez` takes until something has ended. */
@@ -199,7 +212,7 @@ async function probedWhile<Result>(url: string, work: Promise<Result>) {
   isOver = true
   await probing
   durationsMs.sort((a, b) => a - b)
-  return { result, p99Ms: quantile(durationsMs, 0.99), probes: durationsMs.length }
+  return { result, p99Ms: quantile(durationsMs, 0.99) }
 }
 
 /** Sends at a rate, whether answers come or not, and counts what is answered while it does. */
@@ -228,7 +241,7 @@ async function offered(url: string, perSecond: number, seconds: number) {
     )
   }
   await Promise.all(pending)
-  return { goodput: answered / seconds, refused }
+  return { answeredPerSecond: answered / seconds, refused }
 }
 
 function luaScript(
