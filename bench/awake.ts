@@ -1,32 +1,57 @@
 /**
- * Keeps the first two cores from halting. A halted core of a virtual machine is woken by its host, which takes from a tenth of a millisecond to
- * several where others want the host too; a server that is done sooner waits for its load more often, so that such a wake-up would be most
- * of what is measured of a fast server, and nothing of a slow one. The loops have the idle priority: they run when nothing else wants to.
+ * Two cores for a measurement, one for a server and one for its load, that do not halt. A halted core of a virtual machine is woken by its host, which
+ * takes from a tenth of a millisecond to several where others want the host too; a server that is done sooner waits for its load more often, so
+ * that such wake-ups would be most of what is measured of a fast server, and nothing of a slow one.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+import { CANNOT_RUN } from '../test/cannot-run.ts'
 
 const CORES = [0, 1] as const
+const TOOLS = ['wrk', 'taskset', 'chrt'] as const
+/** A loop that cannot run has ended by then. */
+const STARTED_MS = 300
 
-/** @returns what ends the loops; they end with this process too */
-export function coresAwake(): AsyncDisposable {
+/** Whether this machine can measure so; says what is missing, and what it is in, when it cannot. */
+export function hasTools(): boolean {
+  const missing = TOOLS.filter((tool) => spawnSync('which', [tool]).status !== 0)
+  if (missing.length === 0) return true
+  console.log(`SKIPPED: ${missing.join(', ')} not on this machine; apt-get install wrk util-linux`)
+  process.exitCode = CANNOT_RUN
+  return false
+}
+
+/**
+ * Loops of the idle priority, which run when nothing else wants to, until they are disposed of or this process ends.
+ *
+ * @throws Error when they cannot run here
+ */
+export async function coresAwake(): Promise<AsyncDisposable> {
+  const loop = `while (process.ppid === ${process.pid}) { const until = Date.now() + 100; while (Date.now() < until); }`
   const loops = CORES.map((core) =>
-    spawn('taskset', ['-c', String(core), 'chrt', '--idle', '0', process.execPath, '--eval', LOOP], {
-      stdio: 'ignore',
+    spawn('taskset', ['-c', String(core), 'chrt', '--idle', '0', process.execPath, '--eval', loop], {
+      stdio: ['ignore', 'ignore', 'inherit'],
     }),
   )
+  await delay(STARTED_MS)
+  if (loops.some(hasEnded)) {
+    await Promise.all(loops.map(end))
+    throw new Error(`cores ${CORES.join(' and ')} cannot be kept awake here`)
+  }
   return {
     async [Symbol.asyncDispose]() {
-      await Promise.all(loops.map(ended))
+      await Promise.all(loops.map(end))
     },
   }
 }
 
-/** Ends when the process that started it does. */
-const LOOP = `const parent = process.ppid; while (process.ppid === parent) { const until = Date.now() + 100; while (Date.now() < until); }`
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null
+}
 
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
+async function end(child: ChildProcess): Promise<void> {
+  if (hasEnded(child)) return
   const exit = once(child, 'exit')
   child.kill('SIGKILL')
   await exit

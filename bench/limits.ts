@@ -5,7 +5,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { coresAwake } from './awake.ts'
+import { coresAwake, hasTools } from './awake.ts'
 import { load, quantile } from './load.ts'
 import { median, wrk, type Measured, type WrkOptions } from './wrk.ts'
 
@@ -29,6 +29,7 @@ export interface LimitsOptions {
 }
 
 export async function benchLimits({ rounds, seconds }: LimitsOptions): Promise<void> {
+  if (!hasTools()) return
   const dir = mkdtempSync(join(tmpdir(), 'penstock-bench-'))
   try {
     const bundled = spawnSync(process.execPath, ['scripts/bundle.ts', 'server', `--out=${join(dir, 'app')}`], {
@@ -37,7 +38,7 @@ export async function benchLimits({ rounds, seconds }: LimitsOptions): Promise<v
     if (bundled.status !== 0) throw new Error(`the server cannot be bundled: ${String(bundled.stderr)}`)
     // First what a loaded machine would slow down.
     await starting(dir, rounds)
-    await using _awake = coresAwake()
+    await using _awake = await coresAwake()
     await saturated(dir, rounds, seconds)
     await againstBareModel(dir, rounds, seconds)
     await alone(dir, rounds, seconds)
@@ -203,14 +204,17 @@ async function probedWhile<Result>(url: string, work: Promise<Result>) {
     while (!isOver) {
       const asked = performance.now()
       const answered = fetch(`${url}/livez`).then((answer) => answer.arrayBuffer())
-      pending.push(answered.then(() => void durationsMs.push(performance.now() - asked)))
+      pending.push(
+        answered.then(
+          () => void durationsMs.push(performance.now() - asked),
+          () => void durationsMs.push(Infinity),
+        ),
+      )
       await delay(PROBE_EVERY_MS)
     }
     await Promise.all(pending)
   })()
-  const result = await work
-  isOver = true
-  await probing
+  const [result] = await Promise.all([work.finally(() => (isOver = true)), probing])
   durationsMs.sort((a, b) => a - b)
   return { result, p99Ms: quantile(durationsMs, 0.99) }
 }

@@ -20,7 +20,7 @@ program
 program
   .command('peers')
   .description(
-    "requests a second beside FastAPI, MLServer, KServe's server and BentoML, which it installs (needs python3, wrk, taskset)",
+    "requests a second beside FastAPI, MLServer, KServe's server and BentoML, which it installs (needs python3, wrk, taskset, chrt)",
   )
   .option('--rounds <count>', 'times that each is measured', wholeNumber(1, 100), 5)
   .option('--seconds <seconds>', 'how long each time', wholeNumber(1, 600), 5)
@@ -29,7 +29,7 @@ program
 program
   .command('limits')
   .description(
-    'the server beside the bare model, without batching, at its start, and beyond saturation (needs wrk, taskset)',
+    'the server beside the bare model, without batching, at its start, and beyond saturation (needs wrk, taskset, chrt)',
   )
   .option('--rounds <count>', 'times that each is measured', wholeNumber(1, 100), 5)
   .option('--seconds <seconds>', 'how long each time', wholeNumber(1, 600), 3)

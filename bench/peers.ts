@@ -2,15 +2,14 @@
  * Penstock's server beside those that people use, in one run: the servers are measured in turn, round after round, so that whatever else
  * the machine does meets all of them. Each server has the first core, the load the second.
  */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pythonWith } from '../test/python.ts'
-import { CANNOT_RUN } from '../test/cannot-run.ts'
-import { coresAwake } from './awake.ts'
+import { coresAwake, hasTools } from './awake.ts'
 import { processorSeconds } from './processor-time.ts'
 import { median, wrk, type Measured } from './wrk.ts'
 
@@ -68,12 +67,7 @@ const MODELS = [
 ] as const
 
 export async function benchPeers({ rounds, seconds, only }: PeersOptions): Promise<void> {
-  for (const tool of ['wrk', 'taskset', 'chrt']) {
-    if (spawnSync('which', [tool]).status === 0) continue
-    console.log(`SKIPPED: ${tool} is not on this machine; apt-get install wrk util-linux`)
-    process.exitCode = CANNOT_RUN
-    return
-  }
+  if (!hasTools()) return
   const pythons = await pythonsOf(only)
   for (const { title, model, folder } of MODELS) {
     console.log(
@@ -81,7 +75,7 @@ export async function benchPeers({ rounds, seconds, only }: PeersOptions): Promi
     )
     await using field = await startAll(model, folder, pythons)
     await field.checkAlike()
-    await using _awake = coresAwake()
+    await using _awake = await coresAwake()
     table(await field.measure(rounds, seconds))
   }
 }

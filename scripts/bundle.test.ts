@@ -29,7 +29,6 @@ test('the bundled server fetches a model over HTTP, judges it, serves it, and is
   // What comes is no model, which can only be said once it has come.
   const refusal = { code: 1, stderr: expect.stringContaining('InvalidModel: The file is a JSON document') }
   await expect(server('fetch', `--uri=${origin.url}/v2`, out, '--inspect')).rejects.toMatchObject(refusal)
-  await origin.close()
   await server('fetch', `--uri=${modelPath('mlp20')}`, out, '--inspect')
 
   const flags = [`--model-dir=${models}`, '--host=127.0.0.1', '--port=0']
@@ -64,6 +63,7 @@ test('the bundled server fetches a model over HTTP, judges it, serves it, and is
   } finally {
     child.kill('SIGKILL')
     await exit
+    await origin.close()
   }
 })
 

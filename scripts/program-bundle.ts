@@ -96,8 +96,8 @@ export async function bundleProgram(name: ProgramName, directory: string): Promi
     target: 'node24',
     banner: { js: REQUIRE },
     external: NATIVE.flatMap((each) => [each, `${each}/*`]),
-    // Stack traces keep the names of the sources, but for a number behind one that two files have. `keepNames` would keep that from them too, at the
-    // cost of naming each function anew whenever a request makes it. White space costs little once compressed.
+    // Stack traces keep the names of the sources, but for a number or an underscore at those that two things would have. `keepNames` would spare them
+    // that too, at the cost of naming each function anew whenever a request makes it. White space costs little once compressed.
     minify: false,
     legalComments: 'none',
     metafile: true,

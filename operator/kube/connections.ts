@@ -45,8 +45,10 @@ export function createConnections(bounds: Bounds): Connections {
       if (isClosed) throw new TransportError('aborted', 'the transport is closed')
       const wanted = fingerprintOf(identity)
       if (pool?.fingerprint !== wanted) {
+        // First, as it fails when the identity cannot be used: the pool that there is then stays as it was.
+        const agents = agentsOf(identity, bounds)
         retire(pool)
-        pool = { fingerprint: wanted, agents: agentsOf(identity, bounds) }
+        pool = { fingerprint: wanted, agents }
       }
       return pool.agents[purpose]
     },

@@ -207,6 +207,7 @@ async function persist<T>(
   attempt: (identity: Identity) => Promise<T>,
 ): Promise<T> {
   const { clock, maxRetries, metrics } = wire.settings
+  let lost = 0
   for (let retries = 0; ; retries++) {
     const identity = await wire.credentials.current()
     try {
@@ -214,18 +215,22 @@ async function persist<T>(
       return await attempt(identity)
     } catch (error) {
       if (error instanceof ApiError && error.code === 401) wire.credentials.reject(identity)
-      const retry = deadline.signal.aborted ? undefined : retryOf(error, call, { retries, whenLost })
+      const retry = deadline.signal.aborted ? undefined : retryOf(error, call, { retries, mayBeLost: lost < whenLost })
       const waitMs = retry?.waitMs ?? 0
       const inTime = waitMs <= LONGEST_WAIT_MS && clock.monotonicMs() + waitMs < deadline.atMs
       if (retry === undefined || !inTime || retries >= maxRetries) throw error
+      if (retry.because === 'connection') lost += 1
       metrics.retried({ method: call.method, because: retry.because })
       await pause(clock, waitMs, deadline.signal)
     }
   }
 }
 
-interface Repeats extends Pick<Limits, 'whenLost'> {
+interface Repeats {
+  /** So far, for whatever reason. */
   readonly retries: number
+  /** A lost connection is no reason any more when this is false. */
+  readonly mayBeLost: boolean
 }
 
 interface Retry {
@@ -237,7 +242,7 @@ interface Retry {
  * As client-go does it: an answer with Retry-After was not acted upon; a lost connection may have been, so only what is idempotent
  * is repeated. A first 401 may be a token that has just rotated.
  */
-function retryOf(error: unknown, call: Call, { retries, whenLost }: Repeats): Retry | undefined {
+function retryOf(error: unknown, call: Call, { retries, mayBeLost }: Repeats): Retry | undefined {
   if (error instanceof ApiError) {
     if (error.code === 401) return retries === 0 ? { because: 'unauthorized', waitMs: 0 } : undefined
     const mayPass = error.code === 429 || error.code >= 500
@@ -247,7 +252,7 @@ function retryOf(error: unknown, call: Call, { retries, whenLost }: Repeats): Re
   }
   const isIdempotent = call.idempotent ?? call.method === 'GET'
   const isLost = error instanceof TransportError && error.failure === 'connection'
-  if (!isLost || !isIdempotent || retries >= whenLost || !isReset(error.cause)) return undefined
+  if (!isLost || !isIdempotent || !mayBeLost || !isReset(error.cause)) return undefined
   return { because: 'connection', waitMs: retries * 100 }
 }
 
