@@ -49,12 +49,13 @@ export function settle(world: World, options: RunOptions = {}): World {
   const crashes = [...given]
   const planIds: number[] = []
   for (let round = 0; round < rounds; round += 1) {
+    const wasSettled = world.isSettled
     const next = plan(world.observe(), SETTINGS, world.now)
     const quiet = isDeepStrictEqual(next.status, world.resource.status) && next.requeueAfterMs === undefined
     const complete = world.commit(next, crashes.shift() ?? Infinity)
     planIds.push(planId(world))
     world.pass(1000, requests)
-    if (quiet && complete && crashes.length === 0 && world.isSettled) return inOrder(world, planIds)
+    if (quiet && complete && crashes.length === 0 && wasSettled && world.isSettled) return inOrder(world, planIds)
   }
   return inOrder(world, planIds)
 }

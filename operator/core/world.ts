@@ -5,7 +5,7 @@
 import type { Answers, Evidence } from '../../protocol/evidence.ts'
 import { planKey, type PlanFile } from '../../protocol/plan.ts'
 import type { ResolveResult } from '../../protocol/resolve.ts'
-import type { ModelDeployment, ModelDeploymentSpec } from '../api/resource.ts'
+import type { ModelDeployment, ModelDeploymentSpec, ModelDeploymentStatus } from '../api/resource.ts'
 import type { Child } from './children/children.ts'
 import { REVISION_LABEL, type KubeObject } from './children/object.ts'
 import { writtenPlan } from './children/traffic.ts'
@@ -124,11 +124,12 @@ export class World {
     return selector?.[REVISION_LABEL]
   }
 
-  /** True when time alone changes nothing: every pod that is asked for is there and runs the latest plan. */
+  /** True when time alone changes nothing: every pod that is asked for is there, is ready if it ever will be, and runs the latest plan. */
   get isSettled(): boolean {
     const wanted = [...this.#replicas.values()].reduce((sum, count) => sum + count, 0)
     const current = this.pods.every((pod) => pod.planId === (this.#planFile(pod.revision)?.id ?? 0))
-    return current && this.pods.length === wanted
+    const started = this.pods.every((pod) => pod.ready || !this.#behaviourOf(pod.revision).becomesReady)
+    return current && started && this.pods.length === wanted
   }
 
   replicasOf(revision: RevisionName): number | undefined {
@@ -165,7 +166,7 @@ export class World {
   /** Carries out the first `limit` writes of a plan, status first; the rest is lost, as in a crash. True when all were done. */
   commit(plan: Plan, limit = Infinity): boolean {
     const writes = [
-      () => (this.resource = { ...this.resource, status: structuredClone(plan.status) }),
+      () => (this.resource = { ...this.resource, status: asStored(plan.status) }),
       ...plan.children.map((child) => () => this.#make(child)),
       ...plan.nudges.map((nudge) => () => {
         const pod = this.pods.find((each) => each.name === nudge.pod)
@@ -375,4 +376,9 @@ export class World {
     const optional = { ...(restartedAt !== undefined && { restartedAt }), ...(nudge !== undefined && { nudge }) }
     return { name, uid: name, ready, readyChangedAt, restarts, ...(this.podsAnswer && { evidence }), ...optional }
   }
+}
+
+/** As it comes back from an API server. */
+function asStored(status: ModelDeploymentStatus): ModelDeploymentStatus {
+  return JSON.parse(JSON.stringify(status)) as ModelDeploymentStatus
 }
