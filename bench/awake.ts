@@ -3,10 +3,10 @@
  * takes from a tenth of a millisecond to several where others want the host too; a server that is done sooner waits for its load more often, so
  * that such wake-ups would be most of what is measured of a fast server, and nothing of a slow one.
  */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
+import { spawn, spawnSync } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { CANNOT_RUN } from '../test/cannot-run.ts'
+import { endNow, hasEnded } from './child.ts'
 
 const CORES = [0, 1] as const
 const TOOLS = ['wrk', 'taskset', 'chrt'] as const
@@ -36,23 +36,12 @@ export async function coresAwake(): Promise<AsyncDisposable> {
   )
   await delay(STARTED_MS)
   if (loops.some(hasEnded)) {
-    await Promise.all(loops.map(end))
+    await Promise.all(loops.map(endNow))
     throw new Error(`cores ${CORES.join(' and ')} cannot be kept awake here`)
   }
   return {
     async [Symbol.asyncDispose]() {
-      await Promise.all(loops.map(end))
+      await Promise.all(loops.map(endNow))
     },
   }
-}
-
-function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
-  return exitCode !== null || signalCode !== null
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (hasEnded(child)) return
-  const exit = once(child, 'exit')
-  child.kill('SIGKILL')
-  await exit
 }

@@ -1,11 +1,11 @@
 /** The server against its own limits: the bare model, no batching, start, memory, and what happens beyond saturation. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { coresAwake, hasTools } from './awake.ts'
+import { endNow } from './child.ts'
 import { load, quantile } from './load.ts'
 import { median, wrk, type Measured, type WrkOptions } from './wrk.ts'
 
@@ -81,11 +81,7 @@ async function serve(dir: string, model: string, ...flags: string[]): Promise<Ru
   return {
     child,
     url,
-    async [Symbol.asyncDispose]() {
-      const exit = once(child, 'exit')
-      child.kill('SIGKILL')
-      await exit
-    },
+    [Symbol.asyncDispose]: () => endNow(child),
   }
 }
 

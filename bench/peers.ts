@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pythonWith } from '../test/python.ts'
 import { coresAwake, hasTools } from './awake.ts'
+import { hasEnded } from './child.ts'
 import { processorSeconds } from './processor-time.ts'
 import { median, wrk, type Measured } from './wrk.ts'
 
@@ -251,7 +252,7 @@ async function startAll(model: string, folder: string, pythons: ReadonlyMap<Kind
   })
   const stop = async () => {
     for (const { child } of running) {
-      if (child.exitCode !== null || child.signalCode !== null) continue
+      if (hasEnded(child)) continue
       const exit = once(child, 'exit')
       // Some start processes of their own, and take them along when they are asked to end; what is left of the group ends by force.
       child.kill('SIGTERM')

@@ -1,11 +1,11 @@
 /** Requests a second of `serve`, beside plain express and beside the bare model: `node bench/server.ts [model.onnx]`. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadModel, type LoadedModel } from '../server-image/model/session.ts'
 import { feedsOf, outputsOf } from '../server-image/model/rows.ts'
+import { endNow } from './child.ts'
 import { load } from './load.ts'
 
 const HOST = '127.0.0.1'
@@ -51,10 +51,7 @@ try {
     for (const [name, { port }] of Object.entries(servers)) await measure(name, port)
   }
 } finally {
-  for (const child of children) {
-    child.kill('SIGKILL')
-    await once(child, 'exit')
-  }
+  await Promise.all(children.map(endNow))
   rmSync(dir, { recursive: true })
 }
 

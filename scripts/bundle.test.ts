@@ -53,13 +53,11 @@ test('the bundled server fetches a model over HTTP, judges it, serves it, and is
     ])
     await server('healthcheck', `--port=${port}`)
     // What the bundle leaves out of Express would show in its answers' heads.
-    const source = await startTestServer('mlp20')
     for (const page of ['/', '/health', '/metrics', '/openapi.json', '/docs', '/nowhere?a[b]=c', '/%ff'])
       expect([page, await headOf(`http://127.0.0.1:${port}${page}`)]).toEqual([
         page,
-        await headOf(`${source.url}${page}`),
+        await headOf(`${origin.url}${page}`),
       ])
-    await source.close()
   } finally {
     child.kill('SIGKILL')
     await exit

@@ -49,6 +49,7 @@ export function settle(world: World, options: RunOptions = {}): World {
   const crashes = [...given]
   const planIds: number[] = []
   for (let round = 0; round < rounds; round += 1) {
+    // Before and after: what a plan makes is not there yet, and what time has just changed was not seen by it.
     const wasSettled = world.isSettled
     const next = plan(world.observe(), SETTINGS, world.now)
     const quiet = isDeepStrictEqual(next.status, world.resource.status) && next.requeueAfterMs === undefined

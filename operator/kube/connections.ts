@@ -1,6 +1,6 @@
 import { Agent as HttpAgent, type AgentOptions } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
-import { createSecureContext, type SecureContext } from 'node:tls'
+import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 import type { Identity, TlsMaterial } from './credentials.ts'
 import { TransportError } from './errors.ts'
 
@@ -68,8 +68,9 @@ function agentsOf({ server, tls, proxyUrl }: Identity, { maxSockets, maxStreams 
     timeout: IDLE_MS,
     ...(proxyUrl !== undefined && { proxyEnv: proxyEnv(proxyUrl) }),
   }
-  // Certificates are read once: an agent that has no context reads them again for each connection.
-  const secure = server.protocol === 'https:' ? { ...tls, secureContext: contextOf(tls) } : undefined
+  // Certificates are read once: an agent that has them, and no context, reads them for each connection, and compares them whole for each request.
+  const { ca, cert, key, ...peer } = tls
+  const secure = server.protocol === 'https:' ? { ...peer, secureContext: contextOf({ ca, cert, key }) } : undefined
   const agent = (most: number) => {
     const options = { ...common, maxSockets: most, maxFreeSockets: most }
     return secure === undefined ? new HttpAgent(options) : new HttpsAgent({ ...options, ...secure })
@@ -77,9 +78,9 @@ function agentsOf({ server, tls, proxyUrl }: Identity, { maxSockets, maxStreams 
   return { call: agent(maxSockets), stream: agent(maxStreams) }
 }
 
-function contextOf({ ca, cert, key }: TlsMaterial): SecureContext {
+function contextOf(certificates: SecureContextOptions): SecureContext {
   try {
-    return createSecureContext({ ca, cert, key })
+    return createSecureContext(certificates)
   } catch (error) {
     throw new TransportError('connection', `the certificates cannot be read: ${(error as Error).message}`, error)
   }
