@@ -8,7 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { CANNOT_RUN } from '../test/cannot-run.ts'
 import { endNow, hasEnded } from './child.ts'
 
-const CORES = [0, 1] as const
+export const CORES = { server: 0, load: 1 } as const
+export type Core = keyof typeof CORES
 const TOOLS = ['wrk', 'taskset', 'chrt'] as const
 /** A loop that cannot run has ended by then. */
 const STARTED_MS = 300
@@ -23,25 +24,33 @@ export function hasTools(): boolean {
 }
 
 /**
- * Loops of the idle priority, which run when nothing else wants to, until they are disposed of or this process ends.
+ * Loops of the idle priority, which run when nothing else wants to, until they are disposed of or this process ends. A core that computes all the
+ * while needs none, and must have none where it matters how soon others get it: at each turn of the loop the kernel gives the thread that
+ * follows a whole slice, up to a tick of 4 ms, in which no other one is let in.
  *
  * @throws Error when they cannot run here
  */
-export async function coresAwake(): Promise<AsyncDisposable> {
+export async function coresAwake(...cores: readonly Core[]): Promise<AsyncDisposable> {
   const loop = `while (process.ppid === ${process.pid}) { const until = Date.now() + 100; while (Date.now() < until); }`
-  const loops = CORES.map((core) =>
-    spawn('taskset', ['-c', String(core), 'chrt', '--idle', '0', process.execPath, '--eval', loop], {
+  const loops = cores.map((core) =>
+    spawn('taskset', ['-c', String(CORES[core]), 'chrt', '--idle', '0', process.execPath, '--eval', loop], {
       stdio: ['ignore', 'ignore', 'inherit'],
     }),
   )
   await delay(STARTED_MS)
   if (loops.some(hasEnded)) {
     await Promise.all(loops.map(endNow))
-    throw new Error(`cores ${CORES.join(' and ')} cannot be kept awake here`)
+    throw new Error(`the ${cores.join(' and the ')} core cannot be kept awake here`)
   }
   return {
     async [Symbol.asyncDispose]() {
       await Promise.all(loops.map(endNow))
     },
   }
+}
+
+/** Keeps this process, which is a load or asks beside one, off the server's core. */
+export function onLoadCore(): void {
+  const { status, stderr } = spawnSync('taskset', ['-acp', String(CORES.load), String(process.pid)])
+  if (status !== 0) throw new Error(`this process cannot be kept on core ${CORES.load}: ${String(stderr)}`)
 }

@@ -4,16 +4,15 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { coresAwake, hasTools } from './awake.ts'
+import { coresAwake, hasTools, onLoadCore } from './awake.ts'
 import { endNow } from './child.ts'
-import { load, quantile } from './load.ts'
-import { median, wrk, type Measured, type WrkOptions } from './wrk.ts'
+import { load, probedWhile, type Target } from './load.ts'
+import { median } from './statistics.ts'
+import { wrk, type Measured, type WrkOptions } from './wrk.ts'
 
 const HOST = '127.0.0.1'
 const PORT = 18_650
 const START_SECONDS = 30
-/** Of probes, whether the last one was answered or not: a stall must not hide those that should have met it. */
-const PROBE_EVERY_MS = 10
 /** Enough to saturate a heavy model, and so few that the last of them is answered in time where a run takes 100 ms. */
 const SATURATING = 16
 const ROOT = join(import.meta.dirname, '..')
@@ -38,8 +37,9 @@ export async function benchLimits({ rounds, seconds }: LimitsOptions): Promise<v
     if (bundled.status !== 0) throw new Error(`the server cannot be bundled: ${String(bundled.stderr)}`)
     // First what a loaded machine would slow down.
     await starting(dir, rounds)
-    await using _awake = await coresAwake()
+    onLoadCore()
     await saturated(dir, rounds, seconds)
+    await using _awake = await coresAwake('server', 'load')
     await againstBareModel(dir, rounds, seconds)
     await alone(dir, rounds, seconds)
   } finally {
@@ -165,12 +165,14 @@ async function starting(dir: string, rounds: number): Promise<void> {
 async function saturated(dir: string, rounds: number, seconds: number): Promise<void> {
   await using server = await serve(dir, 'rounds', '--model-thread=always', '--request-deadline-ms=2000')
   const target = { host: HOST, port: PORT, path: '/predict', body: HEAVY }
+  const livez = { host: HOST, port: PORT, path: '/livez' }
   await load({ ...target, connections: 8, seconds: 1 })
   const seen: { runMs: number; idleMs: number; busyMs: number; goodput: number }[] = []
   for (let round = 0; round < rounds; round += 1) {
-    const idle = await probedWhile(server.url, delay(seconds * 1000))
-    const { result: peak, p99Ms: busyMs } = await probedWhile(
-      server.url,
+    const idle = await unloaded(livez, seconds)
+    // The server's is kept awake by the model.
+    await using _awake = await coresAwake('load')
+    const { result: peak, p99Ms: busyMs } = await probedWhile(livez, () =>
       load({ ...target, connections: SATURATING, seconds: 2 * seconds }),
     )
     const runMs = 1000 / peak.requestsPerSecond
@@ -187,32 +189,13 @@ async function saturated(dir: string, rounds: number, seconds: number): Promise<
   )
 }
 
-function percent(share: number): string {
-  return `${(100 * share).toFixed(0)} %`
+async function unloaded(target: Target, seconds: number) {
+  await using _awake = await coresAwake('server', 'load')
+  return probedWhile(target, () => delay(seconds * 1000))
 }
 
-/** How long `/livez` takes until something has ended. */
-async function probedWhile<Result>(url: string, work: Promise<Result>) {
-  const durationsMs: number[] = []
-  const pending: Promise<void>[] = []
-  let isOver = false
-  const probing = (async () => {
-    while (!isOver) {
-      const asked = performance.now()
-      const answered = fetch(`${url}/livez`).then((answer) => answer.arrayBuffer())
-      pending.push(
-        answered.then(
-          () => void durationsMs.push(performance.now() - asked),
-          () => void durationsMs.push(Infinity),
-        ),
-      )
-      await delay(PROBE_EVERY_MS)
-    }
-    await Promise.all(pending)
-  })()
-  const [result] = await Promise.all([work.finally(() => (isOver = true)), probing])
-  durationsMs.sort((a, b) => a - b)
-  return { result, p99Ms: quantile(durationsMs, 0.99) }
+function percent(share: number): string {
+  return `${(100 * share).toFixed(0)} %`
 }
 
 /** Sends at a rate, whether answers come or not, and counts what is answered while it does. */

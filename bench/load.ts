@@ -1,10 +1,15 @@
-/** Load on an HTTP server: connections that each send the next request when the last is answered. Cheap, so that the server is what is measured. */
+/** Load on an HTTP server, and probes of it. Cheap, so that the server is what is measured. */
 import { connect, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { quantile } from './statistics.ts'
 
-export interface LoadOptions {
+export interface Target {
   readonly host: string
   readonly port: number
   readonly path: string
+}
+
+export interface LoadOptions extends Target {
   readonly body: string
   readonly connections: number
   readonly seconds: number
@@ -18,6 +23,7 @@ export interface LoadReport {
   readonly p99Ms: number
 }
 
+/** Connections that each send the next request when the last is answered. */
 export async function load(options: LoadOptions): Promise<LoadReport> {
   const { path, host, body, seconds, connections } = options
   const request = Buffer.from(
@@ -48,12 +54,49 @@ export async function load(options: LoadOptions): Promise<LoadReport> {
   }
 }
 
-/** @param sorted ascending */
-export function quantile(sorted: readonly number[], q: number): number {
-  return sorted[Math.floor(q * (sorted.length - 1))] ?? NaN
+/** Of probes, whether the last one was answered or not: a stall must not hide those that should have met it. */
+const PROBE_EVERY_MS = 10
+/** Before they count, so that what asks has been compiled. */
+const PROBES_BEFORE = 50
+
+export interface Probed<Result> {
+  readonly result: Result
+  readonly p99Ms: number
 }
 
-function opened({ host, port }: LoadOptions): Promise<Socket> {
+/** How long GETs of a path take, on connections that are kept, until some work has ended. One that fails takes for ever. */
+export async function probedWhile<Result>(target: Target, work: () => Promise<Result>): Promise<Probed<Result>> {
+  const request = Buffer.from(`GET ${target.path} HTTP/1.1\r\nhost: ${target.host}\r\n\r\n`)
+  const unused: Socket[] = []
+  const durationsMs: number[] = []
+  const probe = async () => {
+    const askedAt = performance.now()
+    try {
+      const socket = unused.pop() ?? (await opened(target))
+      const isAnswered = await exchange(socket, request)
+      durationsMs.push(isAnswered ? performance.now() - askedAt : Infinity)
+      unused.push(socket)
+    } catch {
+      durationsMs.push(Infinity)
+    }
+  }
+  for (let before = 0; before < PROBES_BEFORE; before += 1) await probe()
+  durationsMs.length = 0
+
+  let isOver = false
+  const working = work().finally(() => (isOver = true))
+  const pending: Promise<void>[] = []
+  while (!isOver) {
+    pending.push(probe())
+    await delay(PROBE_EVERY_MS)
+  }
+  await Promise.all(pending)
+  for (const socket of unused) socket.destroy()
+  durationsMs.sort((a, b) => a - b)
+  return { result: await working, p99Ms: quantile(durationsMs, 0.99) }
+}
+
+function opened({ host, port }: Target): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, noDelay: true }, () => resolve(socket))
     socket.once('error', reject)

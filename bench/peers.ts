@@ -12,7 +12,8 @@ import { pythonWith } from '../test/python.ts'
 import { coresAwake, hasTools } from './awake.ts'
 import { hasEnded } from './child.ts'
 import { processorSeconds } from './processor-time.ts'
-import { median, wrk, type Measured } from './wrk.ts'
+import { median } from './statistics.ts'
+import { wrk, type Measured } from './wrk.ts'
 
 const HOST = '127.0.0.1'
 const ROOT = join(import.meta.dirname, '..')
@@ -76,7 +77,7 @@ export async function benchPeers({ rounds, seconds, only }: PeersOptions): Promi
     )
     await using field = await startAll(model, folder, pythons)
     await field.checkAlike()
-    await using _awake = await coresAwake()
+    await using _awake = await coresAwake('server', 'load')
     table(await field.measure(rounds, seconds))
   }
 }

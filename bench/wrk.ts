@@ -47,10 +47,6 @@ export async function wrk({ url, script, connections, seconds }: WrkOptions): Pr
   }
 }
 
-export function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN
-}
-
 function milliseconds(text = ''): number {
   const [, value, unit] = /^([\d.]+)(us|ms|s)$/.exec(text) ?? []
   return Number(value) * (unit === 'us' ? 0.001 : unit === 's' ? 1000 : 1)
