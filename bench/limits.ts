@@ -176,11 +176,11 @@ async function saturated(dir: string, rounds: number, seconds: number): Promise<
       load({ ...target, connections: SATURATING, seconds: 2 * seconds }),
     )
     const runMs = 1000 / peak.requestsPerSecond
-    const { answeredPerSecond, refused } = await offered(server.url, 2 * peak.requestsPerSecond, 2 * seconds)
+    const { answeredPerSecond, refused, refusedMs } = await offered(server.url, 2 * peak.requestsPerSecond, 2 * seconds)
     const goodput = answeredPerSecond / peak.requestsPerSecond
     seen.push({ runMs, idleMs: idle.p99Ms, busyMs, goodput })
     console.log(
-      `  ${runMs.toFixed(1)} ms a run, ${peak.failures} failed; /livez p99 ${busyMs.toFixed(1)} ms, ${idle.p99Ms.toFixed(1)} ms with nothing to compute; offered twice as much: ${percent(goodput)} answered, ${refused} refused`,
+      `  ${runMs.toFixed(1)} ms a run, ${peak.failures} failed; /livez p99 ${busyMs.toFixed(1)} ms, ${idle.p99Ms.toFixed(1)} ms with nothing to compute; offered twice as much: ${percent(goodput)} answered, ${refused} refused in ${refusedMs.toFixed(0)} ms`,
     )
   }
   const middle = (of: 'runMs' | 'idleMs' | 'busyMs' | 'goodput') => median(seen.map((each) => each[of]))
@@ -201,12 +201,13 @@ function percent(share: number): string {
 /** Sends at a rate, whether answers come or not, and counts what is answered while it does. */
 async function offered(url: string, perSecond: number, seconds: number) {
   let answered = 0
-  let refused = 0
+  const refusedMs: number[] = []
   const begun = performance.now()
   const pending: Promise<void>[] = []
   for (let sent = 0; performance.now() - begun < seconds * 1000; sent += 1) {
     const at = begun + (sent * 1000) / perSecond
     if (at > performance.now()) await delay(at - performance.now())
+    const askedAt = performance.now()
     const asking = fetch(`${url}/predict`, {
       method: 'POST',
       body: HEAVY,
@@ -216,15 +217,15 @@ async function offered(url: string, perSecond: number, seconds: number) {
       asking.then(
         async (answer) => {
           await answer.arrayBuffer()
-          if (!answer.ok) refused += 1
+          if (!answer.ok) refusedMs.push(performance.now() - askedAt)
           else if (performance.now() - begun < seconds * 1000) answered += 1
         },
-        () => void (refused += 1),
+        () => void refusedMs.push(performance.now() - askedAt),
       ),
     )
   }
   await Promise.all(pending)
-  return { answeredPerSecond: answered / seconds, refused }
+  return { answeredPerSecond: answered / seconds, refused: refusedMs.length, refusedMs: median(refusedMs) }
 }
 
 function luaScript(

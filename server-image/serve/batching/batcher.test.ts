@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import { ApiError } from '../api-error.ts'
 import { Batcher, type BatcherOptions } from './batcher.ts'
@@ -131,5 +132,78 @@ describe('a batcher', () => {
     release()
     expect(await Promise.all([patient, waiting])).toEqual([[1], [3]])
     expect(started).toEqual([1, 2, 3])
+  })
+
+  /** A model that takes a time for a run, and a run of it that was timed. */
+  async function timed(msOf: (rows: number) => number, changes: Partial<BatcherOptions<Work, number[]>> = {}) {
+    const batches: number[] = []
+    const batching = batcher({
+      onBatch: (rows) => batches.push(rows),
+      compute: async (works) => {
+        await delay(msOf(works.flat().length))
+        return works.map((work) => [...work])
+      },
+      ...changes,
+    })
+    await batching.submit([0])
+    batches.length = 0
+    return { batching, batches }
+  }
+
+  test('tells those who would wait in vain soon, and when to come back, and the model has no less to do', async () => {
+    const { batching, batches } = await timed(() => 50, { maxRows: () => 1, deadlineMs: 500 })
+    const refused: { error: unknown; batches: number }[] = []
+    const jobs = Array.from({ length: 100 }, (_, index) =>
+      batching.submit([index]).then(
+        () => 'answered',
+        (error: unknown) => {
+          refused.push({ error, batches: batches.length })
+          return codeOf(error)
+        },
+      ),
+    )
+    const outcomes = await Promise.all(jobs)
+    // A run was not timed at less than 49 ms, so that no more than 11 can be thought to come in time.
+    expect(refused.length).toBeGreaterThanOrEqual(89)
+    const early = refused.filter(({ error, batches }) => codeOf(error) === 'overloaded' && batches <= 4)
+    expect(early.length).toBeGreaterThanOrEqual(89)
+    expect(early[0]?.error).toMatchObject({ details: { retryAfterSeconds: 1 } })
+    expect(outcomes.filter((outcome) => outcome === 'answered')).toHaveLength(batches.length)
+    expect(outcomes[0]).toBe('answered')
+  })
+
+  test('refuses who has less time than those before need, and takes others', async () => {
+    const { batching } = await timed(() => 100, { maxRows: () => 1 })
+    const patient = [batching.submit([1]), batching.submit([2])]
+    const hurried = batching.submit([3], 250).catch(codeOf)
+    const last = batching.submit([4], 60_000)
+    expect(await Promise.race([hurried, Promise.all(patient)])).toBe('overloaded')
+    expect(await Promise.all([...patient, last])).toEqual([[1], [2], [4]])
+  })
+
+  test('does not take a run for as many as it has rows', async () => {
+    const { batching, batches } = await timed(() => 50, { maxRows: () => 64, deadlineMs: 4_000 })
+    const jobs = Array.from({ length: 128 }, (_, index) => batching.submit([index]))
+    expect(await Promise.all(jobs)).toHaveLength(128)
+    expect(batches).toEqual([64, 64])
+  })
+
+  test('does not take a row for as much as a large run', async () => {
+    const { batching, batches } = await timed((rows) => 10 * rows, { maxRows: () => 64 })
+    await batching.submit(Array.from({ length: 40 }, () => 0))
+    const running = batching.submit([1])
+    while (batches.length < 2) await new Promise(setImmediate)
+    const waiting = batching.submit([2])
+    expect(await batching.submit([3], 150).then(String, codeOf)).not.toBe('overloaded')
+    expect(await Promise.all([running, waiting])).toEqual([[1], [2]])
+  })
+
+  test('takes who finds nobody waiting, however slow the model was', async () => {
+    const { batching, batches } = await timed(() => 600, { deadlineMs: 300 })
+    expect(await batching.submit([1])).toEqual([1])
+    const running = batching.submit([2])
+    while (batches.length < 2) await new Promise(setImmediate)
+    expect(await batching.submit([3]).catch(codeOf)).toBe('deadline_exceeded')
+    expect(await running).toEqual([2])
   })
 })

@@ -2,10 +2,12 @@
  * Micro-batching: whatever arrives within one turn of the event loop is computed together.
  *
  * A lone request waits for nothing but the turn to end; under load batches grow by themselves, as jobs gather while one
- * batch is computed. The queue is bounded in rows and in time, and a job that fails never takes its neighbours with it.
+ * batch is computed. The queue is bounded in rows and in time: who would wait in vain is told so at once. A job that fails
+ * never takes its neighbours with it.
  */
 import { ApiError } from '../api-error.ts'
 import { modelFailed } from './model-failed.ts'
+import { RunTimes } from './run-times.ts'
 
 export interface BatcherOptions<Work, Result> {
   /** Rows in one batch. A job of more rows is a batch of its own; jobs are never divided. */
@@ -36,8 +38,8 @@ interface Job<Work, Result> {
   readonly reject: (error: ApiError) => void
 }
 
-/** Seconds after which a refused client should come back: long enough for a full queue to empty. */
-const RETRY_AFTER_SECONDS = 1
+/** Soon, and yet not at once: clients that then ask again without a pause would take the processor that the model needs. */
+const REFUSED_AFTER_MS = 100
 
 export class Batcher<Work, Result> {
   readonly #options: BatcherOptions<Work, Result>
@@ -46,6 +48,9 @@ export class Batcher<Work, Result> {
   /** The batch that is computed now. */
   #running: readonly Job<Work, Result>[] = []
   #runningUntil = Infinity
+  #runningRows = 0
+  #runningSince = 0
+  readonly #times = new RunTimes()
   #computing = false
   /** No job in the queue stops waiting sooner. */
   #soonest = Infinity
@@ -68,11 +73,13 @@ export class Batcher<Work, Result> {
    */
   submit(work: Work, wantedMs = Infinity): Promise<Result> {
     const rows = this.#options.rowsOf(work)
-    if (this.#queuedRows > 0 && this.#queuedRows + rows > this.#options.maxQueuedRows)
-      return Promise.reject(overloaded())
     const now = performance.now()
     const until = now + wantedMs
     const waitsUntil = Math.min(until, now + this.#options.deadlineMs)
+    if (this.#queuedRows > 0) {
+      const isFull = this.#queuedRows + rows > this.#options.maxQueuedRows
+      if (isFull || this.#isInVain(rows, now, { until, waitsUntil })) return this.#refused(now, until)
+    }
     return new Promise((resolve, reject) => {
       this.#queue.push({ work, rows, wantedMs, until, waitsUntil, resolve, reject })
       this.#queuedRows += rows
@@ -80,6 +87,32 @@ export class Batcher<Work, Result> {
       this.#schedule()
       this.#watchTime()
     })
+  }
+
+  /**
+   * Whether a job would not be in a batch or not be answered in time, as far as the last runs tell.
+   *
+   * Law: nobody is refused for it unless others wait. So the model has its next run whoever is refused, each run tells anew, and one that took too
+   * long is forgotten.
+   */
+  #isInVain(
+    rows: number,
+    now: number,
+    { until, waitsUntil }: Pick<Job<Work, Result>, 'until' | 'waitsUntil'>,
+  ): boolean {
+    const maxRows = this.#options.maxRows()
+    const rowsOfBatchesBefore = this.#queuedRows - (this.#queuedRows % maxRows)
+    return (
+      now + this.#expectedMs(rowsOfBatchesBefore, now) > waitsUntil ||
+      now + this.#expectedMs(this.#queuedRows + rows, now) > until
+    )
+  }
+
+  /** How long what is computed now and so many rows after it take. */
+  #expectedMs(rows: number, now: number): number {
+    const maxRows = this.#options.maxRows()
+    const running = this.#times.expectedMs(this.#runningRows, maxRows) - (now - this.#runningSince)
+    return Math.max(0, running) + this.#times.expectedMs(rows, maxRows)
   }
 
   #schedule(): void {
@@ -105,10 +138,13 @@ export class Batcher<Work, Result> {
     if (batch.length > 0) {
       this.#computing = true
       this.#running = batch
+      this.#runningRows = rowsIn(batch)
+      this.#runningSince = performance.now()
       this.#runningUntil = Math.min(...batch.map(({ until }) => until))
       this.#watchTime()
       await this.#compute(batch)
       this.#running = []
+      this.#runningRows = 0
       this.#runningUntil = Infinity
       this.#computing = false
     }
@@ -137,7 +173,7 @@ export class Batcher<Work, Result> {
     const now = performance.now()
     // What comes of a run that nobody waits for any more is lost when it ends.
     if (this.#runningUntil <= now) {
-      for (const job of this.#running) if (job.until <= now) job.reject(deadlineExceeded(job.wantedMs))
+      for (const job of this.#running) if (job.until <= now) job.reject(this.#deadlineExceeded(job.wantedMs, now))
       this.#running = this.#running.filter(({ until }) => until > now)
       this.#runningUntil = Math.min(...this.#running.map(({ until }) => until))
     }
@@ -150,10 +186,21 @@ export class Batcher<Work, Result> {
         this.#soonest = Math.min(this.#soonest, job.waitsUntil)
       } else {
         this.#queuedRows -= job.rows
-        job.reject(deadlineExceeded(Math.min(job.wantedMs, this.#options.deadlineMs)))
+        job.reject(this.#deadlineExceeded(Math.min(job.wantedMs, this.#options.deadlineMs), now))
       }
     }
     this.#queue = kept
+  }
+
+  #refused(now: number, until: number): Promise<never> {
+    const message = 'Too many requests are waiting for the model; try again later, or allow more time.'
+    const error = refusal('overloaded', message, this.#expectedMs(this.#queuedRows, now))
+    return new Promise((_, reject) => setTimeout(reject, Math.min(REFUSED_AFTER_MS, until - now), error))
+  }
+
+  #deadlineExceeded(limitMs: number, now: number): ApiError {
+    const message = `The model had no answer within ${Number(limitMs.toPrecision(3))} ms; try again later, or allow more time.`
+    return refusal('deadline_exceeded', message, this.#expectedMs(this.#queuedRows, now))
   }
 
   #takeBatch(): Job<Work, Result>[] {
@@ -175,7 +222,9 @@ export class Batcher<Work, Result> {
 
   async #compute(batch: readonly Job<Work, Result>[]): Promise<void> {
     try {
+      const startedAt = performance.now()
       const results = await this.#options.compute(batch.map((job) => job.work))
+      this.#times.add(rowsIn(batch), performance.now() - startedAt)
       for (let index = 0; index < batch.length; index += 1) batch[index]?.resolve(results[index] as Result)
     } catch (error) {
       if (batch.length === 1) batch[0]?.reject(modelFailed(error))
@@ -185,13 +234,13 @@ export class Batcher<Work, Result> {
   }
 }
 
-function overloaded(): ApiError {
-  return new ApiError('overloaded', 'Too many requests are waiting for the model; try again later.', {
-    retryAfterSeconds: RETRY_AFTER_SECONDS,
-  })
+function rowsIn(jobs: readonly { readonly rows: number }[]): number {
+  let rows = 0
+  for (const job of jobs) rows += job.rows
+  return rows
 }
 
-function deadlineExceeded(limitMs: number): ApiError {
-  const message = `The model had no answer within ${Number(limitMs.toPrecision(3))} ms; try again later, or allow more time.`
-  return new ApiError('deadline_exceeded', message, { retryAfterSeconds: RETRY_AFTER_SECONDS })
+/** @param waitMs until nobody waits any more of those who wait now */
+function refusal(code: 'overloaded' | 'deadline_exceeded', message: string, waitMs: number): ApiError {
+  return new ApiError(code, message, { retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)) })
 }

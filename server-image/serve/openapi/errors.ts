@@ -19,7 +19,8 @@ const MEANINGS = {
   invalid_input: 'The values are not those that the model takes; field names the first that is wrong.',
   unrepresentable_output:
     'The model answered NaN or infinity to these values, which JSON cannot express; ask for bytes, or send values of another size.',
-  overloaded: 'Too many requests wait for the model; try again after the seconds that retry-after says.',
+  overloaded:
+    'Too many requests wait for the model, so that this one would not be answered in time; try again after the seconds that retry-after says.',
   headers_too_large: 'The headers are larger than the limit.',
   internal: 'The server failed on this request; its log says why.',
   model_failed: 'The model failed on this input, though it has the right form.',
