@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { coresAwake, hasTools, onLoadCore } from './awake.ts'
 import { endNow } from './child.ts'
-import { load, probedWhile, type Target } from './load.ts'
-import { median } from './statistics.ts'
+import { load, probedWhile } from './load.ts'
+import { median, quantile } from './statistics.ts'
 import { wrk, type Measured, type WrkOptions } from './wrk.ts'
 
 const HOST = '127.0.0.1'
@@ -167,65 +167,58 @@ async function saturated(dir: string, rounds: number, seconds: number): Promise<
   const target = { host: HOST, port: PORT, path: '/predict', body: HEAVY }
   const livez = { host: HOST, port: PORT, path: '/livez' }
   await load({ ...target, connections: 8, seconds: 1 })
-  const seen: { runMs: number; idleMs: number; busyMs: number; goodput: number }[] = []
+  const seen: { runMs: number; livezMs: number; goodput: number }[] = []
+  // The server's core is kept awake by the model.
+  await using _awake = await coresAwake('load')
   for (let round = 0; round < rounds; round += 1) {
-    const idle = await unloaded(livez, seconds)
-    // The server's is kept awake by the model.
-    await using _awake = await coresAwake('load')
-    const { result: peak, p99Ms: busyMs } = await probedWhile(livez, () =>
+    const { result: peak, p99Ms: livezMs } = await probedWhile(livez, () =>
       load({ ...target, connections: SATURATING, seconds: 2 * seconds }),
     )
     const runMs = 1000 / peak.requestsPerSecond
-    const { answeredPerSecond, refused, refusedMs } = await offered(server.url, 2 * peak.requestsPerSecond, 2 * seconds)
-    const goodput = answeredPerSecond / peak.requestsPerSecond
-    seen.push({ runMs, idleMs: idle.p99Ms, busyMs, goodput })
+    const { answered, refusedMs, late } = await offered(server.url, 2 * peak.requestsPerSecond, 2 * seconds)
+    const goodput = answered / (2 * seconds) / peak.requestsPerSecond
+    seen.push({ runMs, livezMs, goodput })
     console.log(
-      `  ${runMs.toFixed(1)} ms a run, ${peak.failures} failed; /livez p99 ${busyMs.toFixed(1)} ms, ${idle.p99Ms.toFixed(1)} ms with nothing to compute; offered twice as much: ${percent(goodput)} answered, ${refused} refused in ${refusedMs.toFixed(0)} ms`,
+      `  ${runMs.toFixed(1)} ms a run, ${peak.failures} failed; /livez p99 ${livezMs.toFixed(1)} ms; offered twice as much: ${percent(goodput)} answered, ${refusedMs.length} refused (p99 ${quantile(refusedMs, 0.99).toFixed(0)} ms), ${late} not in time`,
     )
   }
-  const middle = (of: 'runMs' | 'idleMs' | 'busyMs' | 'goodput') => median(seen.map((each) => each[of]))
+  const middle = (of: 'runMs' | 'livezMs' | 'goodput') => median(seen.map((each) => each[of]))
   console.log(
-    `a model of ${middle('runMs').toFixed(1)} ms a run, saturated: /livez p99 ${middle('busyMs').toFixed(1)} ms (${middle('idleMs').toFixed(1)} ms with nothing to compute); offered twice as much, ${percent(middle('goodput'))} of the peak are answered`,
+    `a model of ${middle('runMs').toFixed(1)} ms a run, saturated: /livez p99 ${middle('livezMs').toFixed(1)} ms; offered twice as much, ${percent(middle('goodput'))} of the peak are answered`,
   )
-}
-
-async function unloaded(target: Target, seconds: number) {
-  await using _awake = await coresAwake('server', 'load')
-  return probedWhile(target, () => delay(seconds * 1000))
 }
 
 function percent(share: number): string {
   return `${(100 * share).toFixed(0)} %`
 }
 
-/** Sends at a rate, whether answers come or not, and counts what is answered while it does. */
+/** Sends at a rate, whether answers come or not: how many were answered while it did, how long refusals took (sorted), and how many failed otherwise. */
 async function offered(url: string, perSecond: number, seconds: number) {
   let answered = 0
+  let late = 0
   const refusedMs: number[] = []
   const begun = performance.now()
-  const pending: Promise<void>[] = []
-  for (let sent = 0; performance.now() - begun < seconds * 1000; sent += 1) {
-    const at = begun + (sent * 1000) / perSecond
-    if (at > performance.now()) await delay(at - performance.now())
+  const ask = async () => {
     const askedAt = performance.now()
-    const asking = fetch(`${url}/predict`, {
+    const answer = await fetch(`${url}/predict`, {
       method: 'POST',
       body: HEAVY,
       headers: { 'content-type': 'application/json' },
     })
-    pending.push(
-      asking.then(
-        async (answer) => {
-          await answer.arrayBuffer()
-          if (!answer.ok) refusedMs.push(performance.now() - askedAt)
-          else if (performance.now() - begun < seconds * 1000) answered += 1
-        },
-        () => void refusedMs.push(performance.now() - askedAt),
-      ),
-    )
+    await answer.arrayBuffer()
+    if (answer.status === 429) refusedMs.push(performance.now() - askedAt)
+    else if (!answer.ok) late += 1
+    else if (performance.now() - begun < seconds * 1000) answered += 1
+  }
+  const pending: Promise<void>[] = []
+  for (let sent = 0; performance.now() - begun < seconds * 1000; sent += 1) {
+    const at = begun + (sent * 1000) / perSecond
+    if (at > performance.now()) await delay(at - performance.now())
+    pending.push(ask().catch(() => void (late += 1)))
   }
   await Promise.all(pending)
-  return { answeredPerSecond: answered / seconds, refused: refusedMs.length, refusedMs: median(refusedMs) }
+  refusedMs.sort((a, b) => a - b)
+  return { answered, refusedMs, late }
 }
 
 function luaScript(

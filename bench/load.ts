@@ -72,7 +72,7 @@ export async function probedWhile<Result>(target: Target, work: () => Promise<Re
   const probe = async () => {
     const askedAt = performance.now()
     try {
-      const socket = unused.pop() ?? (await opened(target))
+      const socket = stillOpen(unused) ?? (await opened(target))
       const isAnswered = await exchange(socket, request)
       durationsMs.push(isAnswered ? performance.now() - askedAt : Infinity)
       unused.push(socket)
@@ -84,16 +84,25 @@ export async function probedWhile<Result>(target: Target, work: () => Promise<Re
   durationsMs.length = 0
 
   let isOver = false
-  const working = work().finally(() => (isOver = true))
-  const pending: Promise<void>[] = []
-  while (!isOver) {
-    pending.push(probe())
-    await delay(PROBE_EVERY_MS)
+  const probing = async () => {
+    const pending: Promise<void>[] = []
+    while (!isOver) {
+      pending.push(probe())
+      await delay(PROBE_EVERY_MS)
+    }
+    await Promise.all(pending)
   }
-  await Promise.all(pending)
+  const [result] = await Promise.all([work().finally(() => (isOver = true)), probing()])
   for (const socket of unused) socket.destroy()
   durationsMs.sort((a, b) => a - b)
-  return { result: await working, p99Ms: quantile(durationsMs, 0.99) }
+  return { result, p99Ms: quantile(durationsMs, 0.99) }
+}
+
+/** Takes one out of them. */
+function stillOpen(sockets: Socket[]): Socket | undefined {
+  let socket = sockets.pop()
+  while (socket?.destroyed === true) socket = sockets.pop()
+  return socket
 }
 
 function opened({ host, port }: Target): Promise<Socket> {

@@ -29,6 +29,8 @@ export interface ApiErrorDetails {
   readonly field?: string
   /** When it makes sense to try again. */
   readonly retryAfterSeconds?: number
+  /** That the answer may wait, so that clients who ask again without a pause do not take the processor that others need. */
+  readonly mayBeHeldMs?: number
   /** How to say who one is (RFC 9110, 11.6.1). */
   readonly challenge?: string
   /** The methods that the path does have. */

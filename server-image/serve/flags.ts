@@ -107,12 +107,7 @@ export function serveFlagsCommand(): Command {
       wholeNumber(1),
       4096,
     )
-    .option(
-      '--request-deadline-ms <ms>',
-      'a request that waited longer is refused with 503, and with 429 one that would',
-      wholeNumber(1),
-      10_000,
-    )
+    .option('--request-deadline-ms <ms>', 'a request that would wait longer is refused', wholeNumber(1), 10_000)
     .option('--max-instances <rows>', 'rows that one request may have', wholeNumber(1), 1024)
     .option('--max-body-bytes <bytes>', 'size of a request', wholeNumber(1), 4 * 1024 * 1024)
     .option(

@@ -5,6 +5,7 @@ import type { AnswerId, RecentAnswers } from '../monitor/recent-answers.ts'
 import type { EndpointCounts, PredictionStatus, ServerMetrics } from '../metrics/server-metrics.ts'
 import { JSON_TYPE, errorHeaders, isOk, type Answer } from './answer.ts'
 import { ApiError, notLoaded } from './api-error.ts'
+import { Hold } from './hold.ts'
 import type { AnswerBody, InferenceRequest, InferenceRoute } from './inference.ts'
 import type { ServingState } from './serving-state.ts'
 import type { Traffic } from './traffic/traffic.ts'
@@ -36,6 +37,7 @@ interface RouteCounts {
 export class InferenceService {
   readonly #options: InferenceServiceOptions
   readonly #counts = new Map<InferenceRoute, RouteCounts>()
+  readonly #hold = new Hold()
 
   constructor(options: InferenceServiceOptions) {
     this.#options = options
@@ -68,9 +70,17 @@ export class InferenceService {
       answer = this.#succeeded(await route.answer(request, model, id), { id, receivedAt })
     } catch (error) {
       answer = this.#failed(route, error, { id, receivedAt })
+      await this.#held(error, request)
     }
     this.#count(route, request, answer)
     return answer
+  }
+
+  /** A pod that relays has another to ask, and its client waits. */
+  async #held(error: unknown, request: InferenceRequest): Promise<void> {
+    const mayBeHeldMs = error instanceof ApiError ? error.details.mayBeHeldMs : undefined
+    if (mayBeHeldMs === undefined || this.#options.traffic.isRelayed(request)) return
+    await this.#hold.wait(mayBeHeldMs, request.body.length)
   }
 
   #succeeded(body: AnswerBody, { id, receivedAt }: Asked): Answer {

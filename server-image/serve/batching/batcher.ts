@@ -2,8 +2,8 @@
  * Micro-batching: whatever arrives within one turn of the event loop is computed together.
  *
  * A lone request waits for nothing but the turn to end; under load batches grow by themselves, as jobs gather while one
- * batch is computed. The queue is bounded in rows and in time: who would wait in vain is told so at once. A job that fails
- * never takes its neighbours with it.
+ * batch is computed. The queue is bounded in rows and in time: who is sure to wait in vain is refused. A job that fails never
+ * takes its neighbours with it.
  */
 import { ApiError } from '../api-error.ts'
 import { modelFailed } from './model-failed.ts'
@@ -28,6 +28,8 @@ export interface BatcherOptions<Work, Result> {
 interface Job<Work, Result> {
   readonly work: Work
   readonly rows: number
+  /** How much of a batch it is; 1 for one of its own. */
+  readonly share: number
   /** How long its client waits for an answer, in milliseconds. */
   readonly wantedMs: number
   /** When its client waits no longer. */
@@ -38,13 +40,17 @@ interface Job<Work, Result> {
   readonly reject: (error: ApiError) => void
 }
 
-/** Soon, and yet not at once: clients that then ask again without a pause would take the processor that the model needs. */
-const REFUSED_AFTER_MS = 100
+type Wish = Pick<Job<unknown, unknown>, 'rows' | 'share' | 'until' | 'waitsUntil'>
+
+/** Of the time that a client has, a refusal may wait for so much. */
+const SHARE_TO_HOLD = 1 / 4
 
 export class Batcher<Work, Result> {
   readonly #options: BatcherOptions<Work, Result>
   #queue: Job<Work, Result>[] = []
   #queuedRows = 0
+  /** Sum of the shares: batches that wait. */
+  #queuedShares = 0
   /** The batch that is computed now. */
   #running: readonly Job<Work, Result>[] = []
   #runningUntil = Infinity
@@ -73,16 +79,20 @@ export class Batcher<Work, Result> {
    */
   submit(work: Work, wantedMs = Infinity): Promise<Result> {
     const rows = this.#options.rowsOf(work)
+    const share = Math.min(1, rows / this.#options.maxRows())
     const now = performance.now()
     const until = now + wantedMs
     const waitsUntil = Math.min(until, now + this.#options.deadlineMs)
+    if (this.#soonest <= now) this.#rejectExpired()
     if (this.#queuedRows > 0) {
       const isFull = this.#queuedRows + rows > this.#options.maxQueuedRows
-      if (isFull || this.#isInVain(rows, now, { until, waitsUntil })) return this.#refused(now, until)
+      if (isFull || this.#isInVain({ rows, share, until, waitsUntil }, now))
+        return Promise.reject(this.#overloaded(wantedMs, now))
     }
     return new Promise((resolve, reject) => {
-      this.#queue.push({ work, rows, wantedMs, until, waitsUntil, resolve, reject })
+      this.#queue.push({ work, rows, share, wantedMs, until, waitsUntil, resolve, reject })
       this.#queuedRows += rows
+      this.#queuedShares += share
       this.#soonest = Math.min(this.#soonest, waitsUntil)
       this.#schedule()
       this.#watchTime()
@@ -90,29 +100,21 @@ export class Batcher<Work, Result> {
   }
 
   /**
-   * Whether a job would not be in a batch or not be answered in time, as far as the last runs tell.
+   * Whether a job would not be in a batch or not be answered in time, as the runs tell since the last pause.
    *
-   * Law: nobody is refused for it unless others wait. So the model has its next run whoever is refused, each run tells anew, and one that took too
-   * long is forgotten.
+   * Law: nobody is refused for it unless others wait. So the model has its next run whoever is refused, and each run tells anew.
    */
-  #isInVain(
-    rows: number,
-    now: number,
-    { until, waitsUntil }: Pick<Job<Work, Result>, 'until' | 'waitsUntil'>,
-  ): boolean {
-    const maxRows = this.#options.maxRows()
-    const rowsOfBatchesBefore = this.#queuedRows - (this.#queuedRows % maxRows)
+  #isInVain({ rows, share, until, waitsUntil }: Wish, now: number): boolean {
     return (
-      now + this.#expectedMs(rowsOfBatchesBefore, now) > waitsUntil ||
-      now + this.#expectedMs(this.#queuedRows + rows, now) > until
+      now + this.#expectedMs(this.#queuedRows, Math.floor(this.#queuedShares), now) > waitsUntil ||
+      now + this.#expectedMs(this.#queuedRows + rows, Math.ceil(this.#queuedShares + share), now) > until
     )
   }
 
-  /** How long what is computed now and so many rows after it take. */
-  #expectedMs(rows: number, now: number): number {
-    const maxRows = this.#options.maxRows()
-    const running = this.#times.expectedMs(this.#runningRows, maxRows) - (now - this.#runningSince)
-    return Math.max(0, running) + this.#times.expectedMs(rows, maxRows)
+  /** How long what is computed now, and so many rows in so many batches after it, take. */
+  #expectedMs(rows: number, batches: number, now: number): number {
+    const running = this.#times.expectedMs(this.#runningRows, 1) - (now - this.#runningSince)
+    return Math.max(0, running) + this.#times.expectedMs(rows, batches)
   }
 
   #schedule(): void {
@@ -147,6 +149,8 @@ export class Batcher<Work, Result> {
       this.#runningRows = 0
       this.#runningUntil = Infinity
       this.#computing = false
+      // After a pause the model, its core or its requests may be others.
+      if (this.#queue.length === 0) this.#times.forget()
     }
     this.#schedule()
   }
@@ -171,36 +175,27 @@ export class Batcher<Work, Result> {
 
   #rejectExpired(): void {
     const now = performance.now()
+    const expired: Job<Work, Result>[] = []
     // What comes of a run that nobody waits for any more is lost when it ends.
     if (this.#runningUntil <= now) {
-      for (const job of this.#running) if (job.until <= now) job.reject(this.#deadlineExceeded(job.wantedMs, now))
-      this.#running = this.#running.filter(({ until }) => until > now)
+      this.#running = kept(this.#running, ({ until }) => until > now, expired)
       this.#runningUntil = Math.min(...this.#running.map(({ until }) => until))
     }
-    if (this.#soonest > now) return
+    if (this.#soonest <= now) this.#keep(kept(this.#queue, ({ waitsUntil }) => waitsUntil > now, expired))
+    for (const job of expired) job.reject(this.#deadlineExceeded(job, now))
+  }
+
+  /** Of the queue. */
+  #keep(jobs: Job<Work, Result>[]): void {
+    this.#queue = jobs
+    this.#queuedRows = 0
+    this.#queuedShares = 0
     this.#soonest = Infinity
-    const kept: Job<Work, Result>[] = []
-    for (const job of this.#queue) {
-      if (job.waitsUntil > now) {
-        kept.push(job)
-        this.#soonest = Math.min(this.#soonest, job.waitsUntil)
-      } else {
-        this.#queuedRows -= job.rows
-        job.reject(this.#deadlineExceeded(Math.min(job.wantedMs, this.#options.deadlineMs), now))
-      }
+    for (const { rows, share, waitsUntil } of jobs) {
+      this.#queuedRows += rows
+      this.#queuedShares += share
+      this.#soonest = Math.min(this.#soonest, waitsUntil)
     }
-    this.#queue = kept
-  }
-
-  #refused(now: number, until: number): Promise<never> {
-    const message = 'Too many requests are waiting for the model; try again later, or allow more time.'
-    const error = refusal('overloaded', message, this.#expectedMs(this.#queuedRows, now))
-    return new Promise((_, reject) => setTimeout(reject, Math.min(REFUSED_AFTER_MS, until - now), error))
-  }
-
-  #deadlineExceeded(limitMs: number, now: number): ApiError {
-    const message = `The model had no answer within ${Number(limitMs.toPrecision(3))} ms; try again later, or allow more time.`
-    return refusal('deadline_exceeded', message, this.#expectedMs(this.#queuedRows, now))
   }
 
   #takeBatch(): Job<Work, Result>[] {
@@ -214,10 +209,34 @@ export class Batcher<Work, Result> {
       batch.push(job)
     }
     this.#queuedRows -= rows
+    for (const { share } of batch) this.#queuedShares -= share
     this.#queue = batch.length === this.#queue.length ? [] : this.#queue.slice(batch.length)
-    if (this.#queue.length === 0) this.#soonest = Infinity
+    if (this.#queue.length === 0) {
+      this.#soonest = Infinity
+      this.#queuedShares = 0
+    }
     if (rows > 0) this.#options.onBatch?.(rows)
     return batch
+  }
+
+  #overloaded(wantedMs: number, now: number): ApiError {
+    const message = 'Too many requests are waiting for the model; try again later, or allow more time.'
+    return new ApiError('overloaded', message, {
+      retryAfterSeconds: this.#retryAfterSeconds(now),
+      mayBeHeldMs: SHARE_TO_HOLD * wantedMs,
+    })
+  }
+
+  #deadlineExceeded({ until, wantedMs }: Job<Work, Result>, now: number): ApiError {
+    const limitMs = until <= now ? wantedMs : this.#options.deadlineMs
+    const message = `The model had no answer within ${Number(limitMs.toPrecision(3))} ms; try again later, or allow more time.`
+    return new ApiError('deadline_exceeded', message, { retryAfterSeconds: this.#retryAfterSeconds(now) })
+  }
+
+  /** When nobody waits any more of those who wait now: they are answered then, or have given up. */
+  #retryAfterSeconds(now: number): number {
+    const waitMs = this.#expectedMs(this.#queuedRows, Math.ceil(this.#queuedShares), now)
+    return Math.max(1, Math.ceil(Math.min(waitMs, this.#options.deadlineMs) / 1000))
   }
 
   async #compute(batch: readonly Job<Work, Result>[]): Promise<void> {
@@ -240,7 +259,12 @@ function rowsIn(jobs: readonly { readonly rows: number }[]): number {
   return rows
 }
 
-/** @param waitMs until nobody waits any more of those who wait now */
-function refusal(code: 'overloaded' | 'deadline_exceeded', message: string, waitMs: number): ApiError {
-  return new ApiError(code, message, { retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)) })
+/** The others are added to `others`. */
+function kept<Item>(items: readonly Item[], isKept: (item: Item) => boolean, others: Item[]): Item[] {
+  const found: Item[] = []
+  for (const item of items) {
+    if (isKept(item)) found.push(item)
+    else others.push(item)
+  }
+  return found
 }

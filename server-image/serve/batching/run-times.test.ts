@@ -2,19 +2,19 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { RunTimes } from './run-times.ts'
 
-const runsOf = fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1, maxLength: 50 })
-const queued = fc.nat({ max: 5000 })
+const sizes = fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 4, maxLength: 50 })
+const queued = fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 1, maxLength: 50 })
 
-function timesOf(sizes: readonly number[], msOf: (rows: number) => number): RunTimes {
+function timesOf(rowsOfRuns: readonly number[], msOf: (rows: number) => number): RunTimes {
   const times = new RunTimes()
-  for (const rows of sizes) times.add(rows, msOf(rows))
+  for (const rows of rowsOfRuns) times.add(rows, msOf(rows))
   return times
 }
 
 describe('times of runs', () => {
-  test('expect nothing of a model that was never timed', () => {
-    expect(new RunTimes().expectedMs(1000, 1)).toBe(0)
-    expect(new RunTimes().msPerRow).toBeUndefined()
+  test.each([0, 1, 3])('tell nothing after %d runs', (runs) => {
+    const times = timesOf(Array<number>(runs).fill(1), () => 5000)
+    expect(times.expectedMs(1000, 1000)).toBe(0)
   })
 
   test.each([
@@ -22,20 +22,33 @@ describe('times of runs', () => {
     ['each row takes its time', (rows: number) => 3 * rows],
   ])('are never expected longer than they are, where %s, whatever the runs before were', (_, msOf) => {
     fc.assert(
-      fc.property(runsOf, queued, (sizes, rows) => {
-        const runs = [...Array.from({ length: Math.floor(rows / 64) }, () => 64), rows % 64]
-        const really = runs.reduce((sum, size) => sum + (size === 0 ? 0 : msOf(size)), 0)
-        expect(timesOf(sizes, msOf).expectedMs(rows, 64)).toBeLessThanOrEqual(really + 1e-6)
+      fc.property(sizes, queued, (before, runs) => {
+        const really = runs.reduce((sum, rows) => sum + msOf(rows), 0)
+        const rows = runs.reduce((sum, each) => sum + each, 0)
+        expect(timesOf(before, msOf).expectedMs(rows, runs.length)).toBeLessThanOrEqual(really + 1e-6)
       }),
     )
   })
 
-  test('are those of the first run at once, and follow when runs become slower or faster', () => {
-    const times = timesOf([1], () => 8)
-    expect(times.expectedMs(10, 1)).toBeCloseTo(80)
-    for (let run = 0; run < 40; run += 1) times.add(1, 100)
-    expect(times.expectedMs(10, 1)).toBeCloseTo(1000, -1)
-    for (let run = 0; run < 40; run += 1) times.add(1, 2)
-    expect(times.msPerRow).toBeCloseTo(2, 1)
+  test('are right for runs of one size, whatever a run and a row take', () => {
+    fc.assert(
+      fc.property(fc.nat(100), fc.nat(10), fc.integer({ min: 1, max: 64 }), fc.nat(100), (run, row, rows, runs) => {
+        const times = timesOf(Array<number>(8).fill(rows), (each) => run + row * each)
+        expect(times.expectedMs(rows * runs, runs)).toBeCloseTo(runs * (run + row * rows))
+      }),
+    )
+  })
+
+  test('are not those of runs that were held up, be they most of the last', () => {
+    const times = timesOf([5, 300, 7, 300, 300, 5000, 300, 300], (ms) => ms)
+    expect(times.expectedMs(1000, 1)).toBe(7)
+  })
+
+  test('are those of the last runs alone, and none after they were forgotten', () => {
+    const times = timesOf([1, 1, 1, 1, 1, 1, 1, 1], () => 10)
+    for (let run = 0; run < 7; run += 1) times.add(1, 100)
+    expect(times.expectedMs(10, 10)).toBe(1000)
+    times.forget()
+    expect(times.expectedMs(10, 10)).toBe(0)
   })
 })

@@ -4,7 +4,6 @@ import type { Engine } from '../engine/engine.ts'
 import { sharesRows } from '../engine/independence.ts'
 import type { ModelFacts } from '../engine/opened-model.ts'
 import { inTurn } from './in-turn.ts'
-import { RunTimes } from './run-times.ts'
 import { partOf, stackedTensors } from './stack.ts'
 
 /** One run of the model on tensors. */
@@ -16,11 +15,14 @@ export interface TensorJob {
 
 /** What one run of several requests may take: nobody waits much longer for the others than for their own. */
 const LONGEST_RUN_MS = 100
+/** What the newest time counts for in what is remembered. */
+const EASING = 1 / 4
 
 export class TensorModel {
   readonly #engine: Engine
   #mayStack: boolean
-  readonly #times = new RunTimes()
+  /** Of the last runs. Requests of other sizes take other times, so it is no more than a hint. */
+  #msPerRow: number | undefined
 
   /** @param rowsAreIndependent whether a row's answer was seen not to depend on its neighbours */
   constructor(engine: Engine, { contract }: Pick<ModelFacts, 'contract'>, rowsAreIndependent: boolean) {
@@ -35,9 +37,8 @@ export class TensorModel {
 
   /** How many rows are worth computing in one run: one, until the first run was timed. */
   get worthwhileRows(): number {
-    const { msPerRow } = this.#times
-    if (!this.#mayStack || msPerRow === undefined) return 1
-    return Math.max(1, Math.floor(LONGEST_RUN_MS / msPerRow))
+    if (!this.#mayStack || this.#msPerRow === undefined) return 1
+    return Math.max(1, Math.floor(LONGEST_RUN_MS / this.#msPerRow))
   }
 
   rowsOf({ feeds }: TensorJob): number {
@@ -90,7 +91,9 @@ export class TensorModel {
   async #timed({ feeds, outputs }: TensorJob, rows: number): Promise<Tensors> {
     const startedAt = performance.now()
     const answer = await this.#engine.run(feeds, outputs)
-    this.#times.add(rows, performance.now() - startedAt)
+    const taken = (performance.now() - startedAt) / Math.max(1, rows)
+    const known = this.#msPerRow ?? taken
+    this.#msPerRow = known + (taken - known) * EASING
     return answer
   }
 
