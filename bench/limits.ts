@@ -175,11 +175,11 @@ async function saturated(dir: string, rounds: number, seconds: number): Promise<
       load({ ...target, connections: SATURATING, seconds: 2 * seconds }),
     )
     const runMs = 1000 / peak.requestsPerSecond
-    const { answered, refusedMs, late } = await offered(server.url, 2 * peak.requestsPerSecond, 2 * seconds)
+    const { answered, refusedMs, late, failed } = await offered(server.url, 2 * peak.requestsPerSecond, 2 * seconds)
     const goodput = answered / (2 * seconds) / peak.requestsPerSecond
     seen.push({ runMs, livezMs, goodput })
     console.log(
-      `  ${runMs.toFixed(1)} ms a run, ${peak.failures} failed; /livez p99 ${livezMs.toFixed(1)} ms; offered twice as much: ${percent(goodput)} answered, ${refusedMs.length} refused (p99 ${quantile(refusedMs, 0.99).toFixed(0)} ms), ${late} not in time`,
+      `  ${runMs.toFixed(1)} ms a run, ${peak.failures} failed; /livez p99 ${livezMs.toFixed(1)} ms; offered twice as much: ${percent(goodput)} answered, ${refusedMs.length} refused (p99 ${quantile(refusedMs, 0.99).toFixed(0)} ms), ${late} told at their deadline, ${failed} failed`,
     )
   }
   const middle = (of: 'runMs' | 'livezMs' | 'goodput') => median(seen.map((each) => each[of]))
@@ -192,10 +192,11 @@ function percent(share: number): string {
   return `${(100 * share).toFixed(0)} %`
 }
 
-/** Sends at a rate, whether answers come or not: how many were answered while it did, how long refusals took (sorted), and how many failed otherwise. */
+/** Sends at a rate, whether answers come or not: how many were answered while it did, how long refusals by 429 took (sorted), how many were 503, and what else. */
 async function offered(url: string, perSecond: number, seconds: number) {
   let answered = 0
   let late = 0
+  let failed = 0
   const refusedMs: number[] = []
   const begun = performance.now()
   const ask = async () => {
@@ -207,18 +208,19 @@ async function offered(url: string, perSecond: number, seconds: number) {
     })
     await answer.arrayBuffer()
     if (answer.status === 429) refusedMs.push(performance.now() - askedAt)
-    else if (!answer.ok) late += 1
+    else if (answer.status === 503) late += 1
+    else if (!answer.ok) failed += 1
     else if (performance.now() - begun < seconds * 1000) answered += 1
   }
   const pending: Promise<void>[] = []
   for (let sent = 0; performance.now() - begun < seconds * 1000; sent += 1) {
     const at = begun + (sent * 1000) / perSecond
     if (at > performance.now()) await delay(at - performance.now())
-    pending.push(ask().catch(() => void (late += 1)))
+    pending.push(ask().catch(() => void (failed += 1)))
   }
   await Promise.all(pending)
   refusedMs.sort((a, b) => a - b)
-  return { answered, refusedMs, late }
+  return { answered, refusedMs, late, failed }
 }
 
 function luaScript(

@@ -5,17 +5,22 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 const HOLD_MS = 100
-const MAX_HELD_BYTES = 8 * 1024 * 1024
 /** A request that waits, beside its body. */
 const BYTES_OF_REQUEST = 2 * 1024
 
 export class Hold {
+  readonly #limitBytes: number
   #heldBytes = 0
+
+  /** @param limitBytes of all requests that wait so together */
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes
+  }
 
   /** Resolves when it may be told. @param atMostMs that it may wait */
   async wait(atMostMs: number, bodyBytes: number): Promise<void> {
     const bytes = bodyBytes + BYTES_OF_REQUEST
-    if (this.#heldBytes + bytes > MAX_HELD_BYTES) return
+    if (atMostMs <= 0 || this.#heldBytes + bytes > this.#limitBytes) return
     this.#heldBytes += bytes
     await delay(Math.min(HOLD_MS, atMostMs))
     this.#heldBytes -= bytes

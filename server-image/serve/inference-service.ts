@@ -5,7 +5,7 @@ import type { AnswerId, RecentAnswers } from '../monitor/recent-answers.ts'
 import type { EndpointCounts, PredictionStatus, ServerMetrics } from '../metrics/server-metrics.ts'
 import { JSON_TYPE, errorHeaders, isOk, type Answer } from './answer.ts'
 import { ApiError, notLoaded } from './api-error.ts'
-import { Hold } from './hold.ts'
+import type { Hold } from './hold.ts'
 import type { AnswerBody, InferenceRequest, InferenceRoute } from './inference.ts'
 import type { ServingState } from './serving-state.ts'
 import type { Traffic } from './traffic/traffic.ts'
@@ -17,6 +17,7 @@ export interface InferenceServiceOptions {
   readonly metrics: ServerMetrics
   /** Gives answers their ids. */
   readonly answers: RecentAnswers
+  readonly hold: Hold
   /** Told of failures that no request should be able to cause. */
   readonly onInternalError: (error: unknown) => void
 }
@@ -37,7 +38,6 @@ interface RouteCounts {
 export class InferenceService {
   readonly #options: InferenceServiceOptions
   readonly #counts = new Map<InferenceRoute, RouteCounts>()
-  readonly #hold = new Hold()
 
   constructor(options: InferenceServiceOptions) {
     this.#options = options
@@ -77,10 +77,10 @@ export class InferenceService {
   }
 
   /** A pod that relays has another to ask, and its client waits. */
-  async #held(error: unknown, request: InferenceRequest): Promise<void> {
+  async #held(error: unknown, { headers, body, waitedMs = 0 }: InferenceRequest): Promise<void> {
     const mayBeHeldMs = error instanceof ApiError ? error.details.mayBeHeldMs : undefined
-    if (mayBeHeldMs === undefined || this.#options.traffic.isRelayed(request)) return
-    await this.#hold.wait(mayBeHeldMs, request.body.length)
+    if (mayBeHeldMs === undefined || this.#options.traffic.isRelayed({ headers })) return
+    await this.#options.hold.wait(mayBeHeldMs - waitedMs, body.length)
   }
 
   #succeeded(body: AnswerBody, { id, receivedAt }: Asked): Answer {

@@ -13,6 +13,8 @@ export interface InferenceRequest {
   readonly body: Buffer
   /** `performance.now()` when the body was complete: before that, a client's own slowness counts. */
   readonly receivedAt: number
+  /** How long another revision was asked for the answer before, in milliseconds. */
+  readonly waitedMs?: number
 }
 
 /** JSON, or bytes with the headers that say what they are. */

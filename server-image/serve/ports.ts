@@ -15,6 +15,7 @@ import { Exchanges } from './http/exchanges.ts'
 import { DirectFront } from './http/direct/direct-front.ts'
 import { createHttpServer } from './http/http-server.ts'
 import { createListener } from './http/listener.ts'
+import { Hold } from './hold.ts'
 import { InferenceService } from './inference-service.ts'
 import { pagesOf } from './pages.ts'
 import { inferenceRoutes } from './routes.ts'
@@ -88,6 +89,9 @@ export async function openPorts(parts: PortsOptions): Promise<Ports> {
   }
 }
 
+/** Refused requests must leave room for those that the model has time for. */
+const SHARE_OF_BODIES_HELD = 1 / 8
+
 interface Common {
   readonly service: InferenceService
   readonly bodies: { readonly maxBytes: number; readonly budget: BodyBudget }
@@ -99,7 +103,15 @@ function commonOf({ options, state, metrics, monitor, traffic }: PortsOptions): 
   const { log, revision, maxBodyBytes, maxInflightBodyBytes } = options
   const onInternalError = (error: unknown) => log.error({ err: error }, 'a request met a fault of the server')
   return {
-    service: new InferenceService({ revision, state, traffic, metrics, answers: monitor.answers, onInternalError }),
+    service: new InferenceService({
+      revision,
+      state,
+      traffic,
+      metrics,
+      answers: monitor.answers,
+      hold: new Hold(SHARE_OF_BODIES_HELD * maxInflightBodyBytes),
+      onInternalError,
+    }),
     bodies: { maxBytes: maxBodyBytes, budget: new BodyBudget(maxInflightBodyBytes) },
     isClosing: () => state.isDraining || traffic.isRetired,
     onInternalError,

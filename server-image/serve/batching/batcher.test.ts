@@ -134,81 +134,132 @@ describe('a batcher', () => {
     expect(started).toEqual([1, 2, 3])
   })
 
-  /** A model that takes a time for each run, some of which were timed; while `busy`, it computes one job and another one waits. */
+  /** A model that takes a time for each run, until it is let go; eight runs were timed, and two jobs wait. */
   async function busy(runMs: number, changes: Partial<BatcherOptions<Work, number[]>> = {}) {
-    const batches: number[] = []
+    const computed: number[] = []
+    let runs = (): Promise<unknown> => delay(runMs)
     const batching = batcher({
       maxRows: () => 1,
-      onBatch: (rows) => batches.push(rows),
       compute: async (works) => {
-        await delay(runMs)
+        computed.push(...works.flat())
+        await runs()
         return works.map((work) => [...work])
       },
       ...changes,
     })
-    const before = Array.from({ length: 7 }, (_, index) => batching.submit([index]))
-    await Promise.all(before.slice(0, 5))
-    return { batching, batches, waiting: Promise.all(before.slice(5)) }
+    const before = Array.from({ length: 10 }, (_, index) => batching.submit([index]))
+    const waiting = Promise.allSettled(before.slice(8))
+    await Promise.all(before.slice(0, 8))
+    const letGo = (): void => void (runs = () => Promise.resolve())
+    const takeAsLongAs = (run: Promise<unknown>): void => void (runs = () => run)
+    return { batching, computed, waiting, letGo, takeAsLongAs }
   }
 
   test('tells those who would wait in vain at once, and the model has no less to do', async () => {
-    const { batching, batches, waiting } = await busy(50, { deadlineMs: 5_000 })
-    const batchesBefore = batches.length
+    const { batching, computed, waiting } = await busy(20, { deadlineMs: 2_000 })
+    const computedBefore = computed.length
     const refused: number[] = []
     const jobs = Array.from({ length: 300 }, (_, index) =>
       batching.submit([index]).then(
         () => 'answered',
         (error: unknown) => {
-          if (codeOf(error) === 'overloaded') refused.push(batches.length)
+          if (codeOf(error) === 'overloaded') refused.push(computed.length)
           return codeOf(error)
         },
       ),
     )
     await new Promise(setImmediate)
-    // No run was timed at less than 49 ms, so that no more than 103 can be thought to come in time.
-    expect(refused.length).toBeGreaterThanOrEqual(197)
-    expect(Math.max(...refused)).toBe(batchesBefore)
-    const outcomes = await Promise.all(jobs)
-    await waiting
-    expect(outcomes[0]).toBe('answered')
-    expect(outcomes.filter((outcome) => outcome === 'answered')).toHaveLength(batches.length - 7)
-  }, 20_000)
+    // No run was timed at less than 19 ms, so that no more than 107 can be thought to come in time.
+    expect(refused.length).toBeGreaterThanOrEqual(193)
+    expect(Math.max(...refused)).toBe(computedBefore)
+    const answered = (await Promise.all(jobs)).filter((outcome) => outcome === 'answered')
+    expect(answered.length).toBeGreaterThan(0)
+    const others = (await waiting).filter(({ status }) => status === 'fulfilled')
+    expect(8 + others.length + answered.length).toBe(computed.length)
+  })
 
   test('refuses who has less time than those before need, and takes others', async () => {
-    const { batching, waiting } = await busy(100)
+    const { batching, waiting, letGo } = await busy(100)
     // Two wait, so that it would be in a batch in time, but not answered.
     const hurried = batching.submit([3], 250)
     const patient = batching.submit([4], 60_000)
     await expect(hurried).rejects.toMatchObject({ code: 'overloaded', details: { mayBeHeldMs: 62.5 } })
+    letGo()
     expect(await patient).toEqual([4])
     await waiting
   })
 
   test('tells when those who wait will be done, and never later than they may wait', async () => {
     const retryAfter = async (deadlineMs: number) => {
-      const { batching, waiting } = await busy(100, { deadlineMs })
-      const others = Array.from({ length: 15 }, (_, index) => batching.submit([index]).catch(codeOf))
+      const { batching, waiting, letGo } = await busy(100, { deadlineMs })
+      const others = Array.from({ length: 60 }, (_, index) => batching.submit([index]))
       const refused = batching.submit([3], 150).catch((error: unknown) => (error as ApiError).details.retryAfterSeconds)
-      await Promise.all([...others, waiting.catch(codeOf)])
+      letGo()
+      await Promise.allSettled([...others, waiting])
       return refused
     }
-    expect(await retryAfter(60_000)).toBeGreaterThanOrEqual(2)
-    expect(await retryAfter(1_000)).toBe(1)
+    expect(await retryAfter(60_000)).toBeGreaterThanOrEqual(6)
+    expect(await retryAfter(3_000)).toBe(3)
+  })
+
+  test('does not take those for before who give up soon', async () => {
+    const batching = batcher({ maxRows: () => 1, compute: (works) => delay(10, works as number[][]) })
+    const jobs = Array.from({ length: 500 }, (_, index) => batching.submit([index], 400))
+    const all = Promise.allSettled(jobs)
+    await jobs[10]
+    expect(await batching.submit([1], 3_000).catch(codeOf)).not.toBe('overloaded')
+    await all
+  })
+
+  test('counts those who wait in batches of the size that they are now', async () => {
+    let size = 1
+    const batching = batcher({ maxRows: () => size, compute: (works) => delay(20, works as number[][]) })
+    const jobs = Array.from({ length: 600 }, (_, index) => batching.submit([index]))
+    await jobs[10]
+    size = 64
+    expect(await batching.submit([1], 5_000)).toEqual([1])
+    await Promise.all(jobs)
   })
 
   test('judges nobody by runs before a pause', async () => {
     const { batching, waiting } = await busy(100)
     await waiting
+    await delay(1_100)
     const jobs = [1, 2].map((value) => batching.submit([value]))
     expect(await batching.submit([3], 250).catch(codeOf)).not.toBe('overloaded')
     await Promise.all(jobs)
   })
 
   test('takes who finds nobody waiting, however long the model is expected to take', async () => {
-    const { batching, batches, waiting } = await busy(100)
-    while (batches.length < 7) await delay(1)
-    expect(batching.queuedRows).toBe(0)
+    const { batching, waiting } = await busy(100)
+    while (batching.queuedRows > 0) await delay(1)
     expect(await batching.submit([1], 50).catch(codeOf)).not.toBe('overloaded')
     await waiting
+  })
+
+  test('does not compute for who will have given up, where another waits', async () => {
+    const { batching, computed, waiting, takeAsLongAs, letGo } = await busy(100)
+    await waiting
+    let endRun = (): void => undefined
+    takeAsLongAs(new Promise<void>((resolve) => (endRun = resolve)))
+    const running = batching.submit([-1])
+    while (!computed.includes(-1)) await new Promise(setImmediate)
+    const hurried = batching.submit([-2], 150).catch(codeOf)
+    const patient = batching.submit([-3])
+    await delay(60)
+    letGo()
+    endRun()
+    expect(await hurried).toBe('deadline_exceeded')
+    expect(await Promise.all([running, patient])).toEqual([[-1], [-3]])
+    expect(computed).not.toContain(-2)
+  })
+
+  test('computes for who may have given up, where nobody else waits', async () => {
+    const { batching, computed, waiting } = await busy(100)
+    await waiting
+    // In time, unless this process was held up.
+    for (let attempt = 0; attempt < 50 && !computed.includes(-1); attempt += 1)
+      await batching.submit([-1], 60).catch(codeOf)
+    expect(computed).toContain(-1)
   })
 })

@@ -8,6 +8,7 @@
 import { ApiError } from '../api-error.ts'
 import { modelFailed } from './model-failed.ts'
 import { RunTimes } from './run-times.ts'
+import { WaitingJobs, type Waiting } from './waiting-jobs.ts'
 
 export interface BatcherOptions<Work, Result> {
   /** Rows in one batch. A job of more rows is a batch of its own; jobs are never divided. */
@@ -25,41 +26,32 @@ export interface BatcherOptions<Work, Result> {
   readonly onBatch?: (rows: number) => void
 }
 
-interface Job<Work, Result> {
+interface Job<Work, Result> extends Waiting {
   readonly work: Work
-  readonly rows: number
-  /** How much of a batch it is; 1 for one of its own. */
-  readonly share: number
   /** How long its client waits for an answer, in milliseconds. */
   readonly wantedMs: number
   /** When its client waits no longer. */
   readonly until: number
-  /** When it must be in a batch. */
-  readonly waitsUntil: number
   readonly resolve: (result: Result) => void
   readonly reject: (error: ApiError) => void
 }
 
-type Wish = Pick<Job<unknown, unknown>, 'rows' | 'share' | 'until' | 'waitsUntil'>
-
-/** Of the time that a client has, a refusal may wait for so much. */
+/** After so long without a run the model, its core or its requests may be others. */
+const PAUSE_MS = 1_000
+/** Of the time that a client has, or that a job may wait, a refusal may be held for so much. */
 const SHARE_TO_HOLD = 1 / 4
 
 export class Batcher<Work, Result> {
   readonly #options: BatcherOptions<Work, Result>
-  #queue: Job<Work, Result>[] = []
-  #queuedRows = 0
-  /** Sum of the shares: batches that wait. */
-  #queuedShares = 0
+  readonly #waiting = new WaitingJobs<Job<Work, Result>>()
   /** The batch that is computed now. */
   #running: readonly Job<Work, Result>[] = []
   #runningUntil = Infinity
   #runningRows = 0
   #runningSince = 0
-  readonly #times = new RunTimes()
   #computing = false
-  /** No job in the queue stops waiting sooner. */
-  #soonest = Infinity
+  readonly #times = new RunTimes()
+  #lastEndedAt = 0
   #turn: NodeJS.Immediate | undefined
   #delay: NodeJS.Timeout | undefined
   #expiry: { readonly at: number; readonly timer: NodeJS.Timeout } | undefined
@@ -70,7 +62,7 @@ export class Batcher<Work, Result> {
 
   /** Rows that wait for their batch. */
   get queuedRows(): number {
-    return this.#queuedRows
+    return this.#waiting.rows
   }
 
   /**
@@ -79,47 +71,50 @@ export class Batcher<Work, Result> {
    */
   submit(work: Work, wantedMs = Infinity): Promise<Result> {
     const rows = this.#options.rowsOf(work)
-    const share = Math.min(1, rows / this.#options.maxRows())
     const now = performance.now()
     const until = now + wantedMs
     const waitsUntil = Math.min(until, now + this.#options.deadlineMs)
-    if (this.#soonest <= now) this.#rejectExpired()
-    if (this.#queuedRows > 0) {
-      const isFull = this.#queuedRows + rows > this.#options.maxQueuedRows
-      if (isFull || this.#isInVain({ rows, share, until, waitsUntil }, now))
+    this.#rejectExpired(now)
+    if (this.#waiting.rows > 0) {
+      const isFull = this.#waiting.rows + rows > this.#options.maxQueuedRows
+      if (isFull || this.#isInVain({ rows, until, waitsUntil }, now))
         return Promise.reject(this.#overloaded(wantedMs, now))
-    }
+    } else if (!this.#computing && now - this.#lastEndedAt > PAUSE_MS) this.#times.forget()
     return new Promise((resolve, reject) => {
-      this.#queue.push({ work, rows, share, wantedMs, until, waitsUntil, resolve, reject })
-      this.#queuedRows += rows
-      this.#queuedShares += share
-      this.#soonest = Math.min(this.#soonest, waitsUntil)
+      this.#waiting.add({ work, rows, wantedMs, until, waitsUntil, resolve, reject })
       this.#schedule()
       this.#watchTime()
     })
   }
 
   /**
-   * Whether a job would not be in a batch or not be answered in time, as the runs tell since the last pause.
+   * Whether a job would not be in a batch or not be answered in time, as far as the last runs tell.
    *
    * Law: nobody is refused for it unless others wait. So the model has its next run whoever is refused, and each run tells anew.
    */
-  #isInVain({ rows, share, until, waitsUntil }: Wish, now: number): boolean {
-    return (
-      now + this.#expectedMs(this.#queuedRows, Math.floor(this.#queuedShares), now) > waitsUntil ||
-      now + this.#expectedMs(this.#queuedRows + rows, Math.ceil(this.#queuedShares + share), now) > until
+  #isInVain(
+    { rows, until, waitsUntil }: Pick<Job<Work, Result>, 'rows' | 'until' | 'waitsUntil'>,
+    now: number,
+  ): boolean {
+    const maxRows = this.#options.maxRows()
+    const before = this.#waiting.fullBatches(maxRows)
+    const freeAt = this.#freeAt(now)
+    // When those before are answered, or have given up and what is computed then is done.
+    const turnAt = Math.min(
+      freeAt + this.#times.expectedMs(before.rows, before.batches),
+      Math.max(freeAt, this.#waiting.latest) + this.#times.msPerRun,
     )
+    return turnAt > waitsUntil || turnAt + this.#times.expectedMs(rows, 1) > until
   }
 
-  /** How long what is computed now, and so many rows in so many batches after it, take. */
-  #expectedMs(rows: number, batches: number, now: number): number {
-    const running = this.#times.expectedMs(this.#runningRows, 1) - (now - this.#runningSince)
-    return Math.max(0, running) + this.#times.expectedMs(rows, batches)
+  /** When what is computed now will be done. */
+  #freeAt(now: number): number {
+    return Math.max(now, this.#runningSince + this.#times.expectedMs(this.#runningRows, 1))
   }
 
   #schedule(): void {
-    if (this.#computing || this.#turn !== undefined || this.#queue.length === 0) return
-    if (this.#options.maxDelayMs === 0 || this.#queuedRows >= this.#options.maxRows()) {
+    if (this.#computing || this.#turn !== undefined || this.#waiting.count === 0) return
+    if (this.#options.maxDelayMs === 0 || this.#waiting.rows >= this.#options.maxRows()) {
       clearTimeout(this.#delay)
       this.#delay = undefined
       this.#turn = setImmediate(() => {
@@ -143,14 +138,14 @@ export class Batcher<Work, Result> {
       this.#runningRows = rowsIn(batch)
       this.#runningSince = performance.now()
       this.#runningUntil = Math.min(...batch.map(({ until }) => until))
+      if (this.#runningRows > 0) this.#options.onBatch?.(this.#runningRows)
       this.#watchTime()
       await this.#compute(batch)
       this.#running = []
       this.#runningRows = 0
       this.#runningUntil = Infinity
       this.#computing = false
-      // After a pause the model, its core or its requests may be others.
-      if (this.#queue.length === 0) this.#times.forget()
+      this.#lastEndedAt = performance.now()
     }
     this.#schedule()
   }
@@ -158,13 +153,13 @@ export class Batcher<Work, Result> {
   /** Whoever waits too long is told in time, however long the model takes over its batch or the one before. */
   #watchTime(): void {
     if (!this.#computing) return
-    const at = Math.min(this.#soonest, this.#runningUntil)
+    const at = Math.min(this.#waiting.soonest, this.#runningUntil)
     if (at === Infinity || (this.#expiry !== undefined && this.#expiry.at <= at)) return
     clearTimeout(this.#expiry?.timer)
     const timer = setTimeout(
       () => {
         this.#expiry = undefined
-        this.#rejectExpired()
+        this.#rejectExpired(performance.now())
         this.#watchTime()
       },
       Math.max(1, at - performance.now() + 1),
@@ -173,70 +168,46 @@ export class Batcher<Work, Result> {
     this.#expiry = { at, timer }
   }
 
-  #rejectExpired(): void {
-    const now = performance.now()
-    const expired: Job<Work, Result>[] = []
+  #rejectExpired(now: number): void {
     // What comes of a run that nobody waits for any more is lost when it ends.
     if (this.#runningUntil <= now) {
-      this.#running = kept(this.#running, ({ until }) => until > now, expired)
+      this.#rejectLate(
+        this.#running.filter(({ until }) => until <= now),
+        now,
+      )
+      this.#running = this.#running.filter(({ until }) => until > now)
       this.#runningUntil = Math.min(...this.#running.map(({ until }) => until))
     }
-    if (this.#soonest <= now) this.#keep(kept(this.#queue, ({ waitsUntil }) => waitsUntil > now, expired))
-    for (const job of expired) job.reject(this.#deadlineExceeded(job, now))
+    if (this.#waiting.soonest <= now) {
+      this.#rejectLate(
+        this.#waiting.remove(({ waitsUntil }) => waitsUntil <= now),
+        now,
+      )
+    }
   }
 
-  /** Of the queue. */
-  #keep(jobs: Job<Work, Result>[]): void {
-    this.#queue = jobs
-    this.#queuedRows = 0
-    this.#queuedShares = 0
-    this.#soonest = Infinity
-    for (const { rows, share, waitsUntil } of jobs) {
-      this.#queuedRows += rows
-      this.#queuedShares += share
-      this.#soonest = Math.min(this.#soonest, waitsUntil)
-    }
+  #rejectLate(jobs: readonly Job<Work, Result>[], now: number): void {
+    for (const { reject, until, waitsUntil, wantedMs } of jobs)
+      reject(this.#deadlineExceeded(until <= waitsUntil ? wantedMs : this.#options.deadlineMs, now))
   }
 
   #takeBatch(): Job<Work, Result>[] {
-    this.#rejectExpired()
-    const batch: Job<Work, Result>[] = []
-    const maxRows = this.#options.maxRows()
-    let rows = 0
-    for (const job of this.#queue) {
-      if (batch.length > 0 && rows + job.rows > maxRows) break
-      rows += job.rows
-      batch.push(job)
-    }
-    this.#queuedRows -= rows
-    for (const { share } of batch) this.#queuedShares -= share
-    this.#queue = batch.length === this.#queue.length ? [] : this.#queue.slice(batch.length)
-    if (this.#queue.length === 0) {
-      this.#soonest = Infinity
-      this.#queuedShares = 0
-    }
-    if (rows > 0) this.#options.onBatch?.(rows)
-    return batch
+    const now = performance.now()
+    this.#rejectExpired(now)
+    this.#passOver(now)
+    return this.#waiting.take(this.#options.maxRows())
   }
 
-  #overloaded(wantedMs: number, now: number): ApiError {
-    const message = 'Too many requests are waiting for the model; try again later, or allow more time.'
-    return new ApiError('overloaded', message, {
-      retryAfterSeconds: this.#retryAfterSeconds(now),
-      mayBeHeldMs: SHARE_TO_HOLD * wantedMs,
-    })
-  }
-
-  #deadlineExceeded({ until, wantedMs }: Job<Work, Result>, now: number): ApiError {
-    const limitMs = until <= now ? wantedMs : this.#options.deadlineMs
-    const message = `The model had no answer within ${Number(limitMs.toPrecision(3))} ms; try again later, or allow more time.`
-    return new ApiError('deadline_exceeded', message, { retryAfterSeconds: this.#retryAfterSeconds(now) })
-  }
-
-  /** When nobody waits any more of those who wait now: they are answered then, or have given up. */
-  #retryAfterSeconds(now: number): number {
-    const waitMs = this.#expectedMs(this.#queuedRows, Math.ceil(this.#queuedShares), now)
-    return Math.max(1, Math.ceil(Math.min(waitMs, this.#options.deadlineMs) / 1000))
+  /**
+   * Those who would have given up before their run ends make room for others.
+   *
+   * Law: only where there are others, so that the model never waits, and each run tells anew.
+   */
+  #passOver(now: number): void {
+    if (this.#waiting.count < 2 || this.#waiting.soonest > now + this.#times.msPerRun) return
+    const isLost = ({ rows, until }: Job<Work, Result>) => now + this.#times.expectedMs(rows, 1) > until
+    if (!this.#waiting.some(isLost) || !this.#waiting.some((job) => !isLost(job))) return
+    this.#rejectLate(this.#waiting.remove(isLost), now)
   }
 
   async #compute(batch: readonly Job<Work, Result>[]): Promise<void> {
@@ -251,20 +222,30 @@ export class Batcher<Work, Result> {
       else for (const job of batch) await this.#compute([job])
     }
   }
+
+  #overloaded(wantedMs: number, now: number): ApiError {
+    const message = 'Too many requests are waiting for the model; try again later, or allow more time.'
+    return new ApiError('overloaded', message, {
+      retryAfterSeconds: this.#retryAfterSeconds(now),
+      mayBeHeldMs: SHARE_TO_HOLD * Math.min(wantedMs, this.#options.deadlineMs),
+    })
+  }
+
+  #deadlineExceeded(limitMs: number, now: number): ApiError {
+    const message = `The model had no answer within ${Number(limitMs.toPrecision(3))} ms; try again later, or allow more time.`
+    return new ApiError('deadline_exceeded', message, { retryAfterSeconds: this.#retryAfterSeconds(now) })
+  }
+
+  /** When nobody waits any more of those who wait now: they are answered then, or have given up. */
+  #retryAfterSeconds(now: number): number {
+    const { rows, batches } = this.#waiting.backlog(this.#options.maxRows())
+    const doneAt = Math.min(this.#freeAt(now) + this.#times.expectedMs(rows, batches), this.#waiting.latest)
+    return Math.max(1, Math.ceil((doneAt - now) / 1000))
+  }
 }
 
 function rowsIn(jobs: readonly { readonly rows: number }[]): number {
   let rows = 0
   for (const job of jobs) rows += job.rows
   return rows
-}
-
-/** The others are added to `others`. */
-function kept<Item>(items: readonly Item[], isKept: (item: Item) => boolean, others: Item[]): Item[] {
-  const found: Item[] = []
-  for (const item of items) {
-    if (isKept(item)) found.push(item)
-    else others.push(item)
-  }
-  return found
 }

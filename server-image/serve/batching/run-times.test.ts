@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { RunTimes } from './run-times.ts'
 
-const sizes = fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 4, maxLength: 50 })
+const sizes = fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 8, maxLength: 50 })
 const queued = fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 1, maxLength: 50 })
 
 function timesOf(rowsOfRuns: readonly number[], msOf: (rows: number) => number): RunTimes {
@@ -12,7 +12,7 @@ function timesOf(rowsOfRuns: readonly number[], msOf: (rows: number) => number):
 }
 
 describe('times of runs', () => {
-  test.each([0, 1, 3])('tell nothing after %d runs', (runs) => {
+  test.each([0, 1, 7])('tell nothing after %d runs', (runs) => {
     const times = timesOf(Array<number>(runs).fill(1), () => 5000)
     expect(times.expectedMs(1000, 1000)).toBe(0)
   })

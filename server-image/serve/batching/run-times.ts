@@ -1,27 +1,30 @@
 /** How long the next runs of the model will take at the least, as far as the last ones tell. */
 
-const REMEMBERED = 8
 /** Fewer tell nothing. */
-const ENOUGH = 4
+const REMEMBERED = 8
 
 export class RunTimes {
-  readonly #msPerRun: number[] = []
-  readonly #msPerRow: number[] = []
-  #next = 0
+  readonly #msPerRun = new Float64Array(REMEMBERED)
+  readonly #msPerRow = new Float64Array(REMEMBERED)
+  #timed = 0
   #usual: { readonly msPerRun: number; readonly msPerRow: number } | undefined
+
+  /** In milliseconds; 0 while too few were timed. */
+  get msPerRun(): number {
+    return this.#known().msPerRun
+  }
 
   /** A run of so many rows has ended, in so many milliseconds. */
   add(rows: number, ms: number): void {
-    this.#msPerRun[this.#next] = ms
-    this.#msPerRow[this.#next] = ms / Math.max(1, rows)
-    this.#next = (this.#next + 1) % REMEMBERED
+    const at = this.#timed % REMEMBERED
+    this.#msPerRun[at] = ms
+    this.#msPerRow[at] = ms / Math.max(1, rows)
+    this.#timed += 1
     this.#usual = undefined
   }
 
   forget(): void {
-    this.#msPerRun.length = 0
-    this.#msPerRow.length = 0
-    this.#next = 0
+    this.#timed = 0
     this.#usual = undefined
   }
 
@@ -32,12 +35,25 @@ export class RunTimes {
    * many its rows are, small runs say too much of a row; where each row takes its time, large runs say too much of a run: the lesser of both counts.
    */
   expectedMs(rows: number, runs: number): number {
-    if (this.#msPerRun.length < ENOUGH) return 0
+    const { msPerRun, msPerRow } = this.#known()
+    return Math.min(runs * msPerRun, rows * msPerRow)
+  }
+
+  #known() {
+    if (this.#timed < REMEMBERED) return UNKNOWN
     this.#usual ??= { msPerRun: secondLeast(this.#msPerRun), msPerRow: secondLeast(this.#msPerRow) }
-    return Math.min(runs * this.#usual.msPerRun, rows * this.#usual.msPerRow)
+    return this.#usual
   }
 }
 
-function secondLeast(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[1] ?? 0
+const UNKNOWN = { msPerRun: 0, msPerRow: 0 }
+
+function secondLeast(times: Float64Array): number {
+  let least = Infinity
+  let second = Infinity
+  for (const time of times) {
+    if (time < least) [least, second] = [time, least]
+    else if (time < second) second = time
+  }
+  return second
 }

@@ -171,7 +171,8 @@ export class Traffic {
   ): Promise<Answer> {
     const inItsPlace = async () => {
       // From here on it is our own time: the peer's is not to be taken for it.
-      const answer = await answerOurselves({ ...request, receivedAt: performance.now() })
+      const receivedAt = performance.now()
+      const answer = await answerOurselves({ ...request, receivedAt, waitedMs: receivedAt - request.receivedAt })
       if (isOk(answer)) this.#pace.answered(answer.durationMs)
       return answer
     }
