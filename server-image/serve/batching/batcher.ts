@@ -211,15 +211,19 @@ export class Batcher<Work, Result> {
   }
 
   async #compute(batch: readonly Job<Work, Result>[]): Promise<void> {
+    const startedAt = performance.now()
+    const timed = () => this.#times.add(rowsIn(batch), performance.now() - startedAt)
     try {
-      const startedAt = performance.now()
       const results = await this.#options.compute(batch.map((job) => job.work))
-      this.#times.add(rowsIn(batch), performance.now() - startedAt)
+      timed()
       for (let index = 0; index < batch.length; index += 1) batch[index]?.resolve(results[index] as Result)
     } catch (error) {
-      if (batch.length === 1) batch[0]?.reject(modelFailed(error))
       // Law: one request's row must not fail another's. Which one it was shows when each runs alone.
-      else for (const job of batch) await this.#compute([job])
+      if (batch.length > 1) for (const job of batch) await this.#compute([job])
+      else {
+        timed()
+        batch[0]?.reject(modelFailed(error))
+      }
     }
   }
 

@@ -45,8 +45,10 @@ describe('times of runs', () => {
   })
 
   test('are those of the last runs alone, and none after they were forgotten', () => {
-    const times = timesOf([1, 1, 1, 1, 1, 1, 1, 1], () => 10)
-    for (let run = 0; run < 7; run += 1) times.add(1, 100)
+    const times = timesOf(Array<number>(40).fill(1), () => 10)
+    for (let run = 0; run < 14; run += 1) times.add(1, 100)
+    expect(times.expectedMs(10, 10)).toBe(100)
+    times.add(1, 100)
     expect(times.expectedMs(10, 10)).toBe(1000)
     times.forget()
     expect(times.expectedMs(10, 10)).toBe(0)

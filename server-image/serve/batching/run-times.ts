@@ -1,7 +1,8 @@
 /** How long the next runs of the model will take at the least, as far as the last ones tell. */
 
+const REMEMBERED = 16
 /** Fewer tell nothing. */
-const REMEMBERED = 8
+const ENOUGH = 8
 
 export class RunTimes {
   readonly #msPerRun = new Float64Array(REMEMBERED)
@@ -31,7 +32,7 @@ export class RunTimes {
   /**
    * How long so many rows take in so many runs, in milliseconds; 0 while too few were timed.
    *
-   * Law: rather too short than too long. The second least of the last times is not moved by runs that were held up. Where a run takes as long however
+   * Law: rather too short than too long, where requests of as many rows are alike. The second least of the last times is not moved by runs that were held up. Where a run takes as long however
    * many its rows are, small runs say too much of a row; where each row takes its time, large runs say too much of a run: the lesser of both counts.
    */
   expectedMs(rows: number, runs: number): number {
@@ -40,20 +41,24 @@ export class RunTimes {
   }
 
   #known() {
-    if (this.#timed < REMEMBERED) return UNKNOWN
-    this.#usual ??= { msPerRun: secondLeast(this.#msPerRun), msPerRow: secondLeast(this.#msPerRow) }
+    if (this.#timed < ENOUGH) return UNKNOWN
+    this.#usual ??= { msPerRun: this.#secondLeast(this.#msPerRun), msPerRow: this.#secondLeast(this.#msPerRow) }
     return this.#usual
+  }
+
+  #secondLeast(times: Float64Array): number {
+    const known = Math.min(this.#timed, REMEMBERED)
+    let least = Infinity
+    let second = Infinity
+    for (let index = 0; index < known; index += 1) {
+      const time = times[index] as number
+      if (time < least) {
+        second = least
+        least = time
+      } else if (time < second) second = time
+    }
+    return second
   }
 }
 
 const UNKNOWN = { msPerRun: 0, msPerRow: 0 }
-
-function secondLeast(times: Float64Array): number {
-  let least = Infinity
-  let second = Infinity
-  for (const time of times) {
-    if (time < least) [least, second] = [time, least]
-    else if (time < second) second = time
-  }
-  return second
-}
