@@ -8,11 +8,16 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { CANNOT_RUN } from '../test/cannot-run.ts'
 import { endNow, hasEnded } from './child.ts'
 
-export const CORES = { server: 0, load: 1 } as const
-export type Core = keyof typeof CORES
+const CORES = { server: 0, load: 1 } as const
+type Core = keyof typeof CORES
 const TOOLS = ['wrk', 'taskset', 'chrt'] as const
 /** A loop that cannot run has ended by then. */
 const STARTED_MS = 300
+
+/** The command that runs another one on a core. */
+export function onCore(core: Core, ...command: readonly string[]): [string, ...string[]] {
+  return ['taskset', '-c', String(CORES[core]), ...command]
+}
 
 /** Whether this machine can measure so; says what is missing, and what it is in, when it cannot. */
 export function hasTools(): boolean {
@@ -32,11 +37,10 @@ export function hasTools(): boolean {
  */
 export async function coresAwake(...cores: readonly Core[]): Promise<AsyncDisposable> {
   const loop = `while (process.ppid === ${process.pid}) { const until = Date.now() + 100; while (Date.now() < until); }`
-  const loops = cores.map((core) =>
-    spawn('taskset', ['-c', String(CORES[core]), 'chrt', '--idle', '0', process.execPath, '--eval', loop], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    }),
-  )
+  const loops = cores.map((core) => {
+    const [program, ...args] = onCore(core, 'chrt', '--idle', '0', process.execPath, '--eval', loop)
+    return spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  })
   await delay(STARTED_MS)
   if (loops.some(hasEnded)) {
     await Promise.all(loops.map(endNow))

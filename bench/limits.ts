@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { coresAwake, hasTools, onLoadCore } from './awake.ts'
+import { coresAwake, hasTools, onCore, onLoadCore } from './awake.ts'
 import { endNow } from './child.ts'
 import { load, probedWhile } from './load.ts'
 import { median, quantile } from './statistics.ts'
@@ -65,8 +65,9 @@ async function serve(dir: string, model: string, ...flags: string[]): Promise<Ru
     '--model-name=m',
     `--host=${HOST}`,
   ]
-  const all = ['-c', '0', process.execPath, ...args, `--port=${PORT}`, '--log-level=warn', ...flags]
-  const child = spawn('taskset', all, { cwd: ROOT, stdio: 'ignore' })
+  const command = [process.execPath, ...args, `--port=${PORT}`, '--log-level=warn', ...flags]
+  const [program, ...all] = onCore('server', ...command)
+  const child = spawn(program, all, { cwd: ROOT, stdio: 'ignore' })
   const url = `http://${HOST}:${PORT}`
   const isReady = () =>
     fetch(`${url}/readyz`).then(
@@ -104,11 +105,9 @@ async function againstBareModel(dir: string, rounds: number, seconds: number): P
   })
   const shares: { json: number; binary: number }[] = []
   for (let round = 0; round < rounds; round += 1) {
-    const raw = spawnSync(
-      'taskset',
-      ['-c', '0', process.execPath, 'bench/raw.ts', join(TESTDATA, 'mlp20.onnx'), String(seconds)],
-      { cwd: ROOT },
-    )
+    const model = join(TESTDATA, 'mlp20.onnx')
+    const [program, ...args] = onCore('server', process.execPath, 'bench/raw.ts', model, String(seconds))
+    const raw = spawnSync(program, args, { cwd: ROOT })
     const bare = Number(String(raw.stdout))
     await using server = await serve(dir, 'mlp20')
     const asJson = await warmed({ url: `${server.url}/predict`, script: json, connections: 32, seconds })
@@ -143,7 +142,8 @@ async function starting(dir: string, rounds: number): Promise<void> {
   const empty: number[] = []
   for (let round = 0; round < rounds; round += 1) {
     const before = performance.now()
-    spawnSync('taskset', ['-c', '0', process.execPath, '--eval', ''])
+    const [program, ...args] = onCore('server', process.execPath, '--eval', '')
+    spawnSync(program, args)
     const begun = performance.now()
     empty.push(begun - before)
     await using server = await serve(dir, 'mlp20')

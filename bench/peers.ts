@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pythonWith } from '../test/python.ts'
-import { coresAwake, hasTools } from './awake.ts'
+import { coresAwake, hasTools, onCore } from './awake.ts'
 import { hasEnded } from './child.ts'
 import { processorSeconds } from './processor-time.ts'
 import { median } from './statistics.ts'
@@ -267,7 +267,7 @@ async function startAll(model: string, folder: string, pythons: ReadonlyMap<Kind
   const field = contestants(model, dir, pythons)
   try {
     for (const contestant of field) {
-      const [program = '', ...args] = ['taskset', '-c', '0', ...contestant.command]
+      const [program, ...args] = onCore('server', ...contestant.command)
       const env = { ...process.env, BENCH_MODEL: modelPath, PYTHONPATH: PEERS, OMP_NUM_THREADS: '1', ...contestant.env }
       const child = spawn(program, args, { cwd: ROOT, stdio: 'ignore', env, detached: true })
       running.push({ contestant, child })

@@ -1,6 +1,7 @@
 /** Load by wrk, from the second core. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { onCore } from './awake.ts'
 
 export interface WrkOptions {
   readonly url: string
@@ -20,21 +21,9 @@ export interface Measured {
 
 /** @throws Error when a request was not answered with a 2xx */
 export async function wrk({ url, script, connections, seconds }: WrkOptions): Promise<Measured> {
-  const args = [
-    '-c',
-    '1',
-    'wrk',
-    '-t1',
-    `-c${connections}`,
-    `-d${seconds}s`,
-    '--latency',
-    '--timeout',
-    '20s',
-    '-s',
-    script,
-    url,
-  ]
-  const child = spawn('taskset', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const howMuch = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '--timeout', '20s']
+  const [program, ...args] = onCore('load', 'wrk', ...howMuch, '-s', script, url)
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let said = ''
   child.stdout.on('data', (chunk) => (said += String(chunk)))
   const [status] = (await once(child, 'close')) as [number | null]

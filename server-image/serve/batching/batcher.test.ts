@@ -91,13 +91,12 @@ describe('a batcher', () => {
 
   test('tells those who wait too long in time, however long the model is busy, and computes them no more', async () => {
     const computed: number[] = []
-    let release = (): void => undefined
-    const gate = new Promise<void>((resolve) => (release = resolve))
+    const gate = Promise.withResolvers<void>()
     const batching = batcher({
       deadlineMs: 1_000,
       compute: async (works) => {
         computed.push(...works.flat())
-        await gate
+        await gate.promise
         return works.map((work) => [...work])
       },
     })
@@ -105,20 +104,19 @@ describe('a batcher', () => {
     while (computed.length === 0) await new Promise(setImmediate)
     expect(await batching.submit([2]).catch(codeOf)).toBe('deadline_exceeded')
     expect(batching.queuedRows).toBe(0)
-    release()
+    gate.resolve()
     expect(await first).toEqual([1])
     expect(computed).toEqual([1])
   })
 
   test('gives each job the time that its client has, in the queue and in the model', async () => {
-    let release = (): void => undefined
-    const gate = new Promise<void>((resolve) => (release = resolve))
+    const gate = Promise.withResolvers<void>()
     const started: number[] = []
     const batching = batcher({
       maxRows: () => 2,
       compute: async (works) => {
         started.push(...works.flat())
-        await gate
+        await gate.promise
         return works.map((work) => [...work])
       },
     })
@@ -129,7 +127,7 @@ describe('a batcher', () => {
     const late = batching.submit([4], 500).catch(codeOf)
     expect(await Promise.all([running, late])).toEqual(['deadline_exceeded', 'deadline_exceeded'])
     expect(batching.queuedRows).toBe(1)
-    release()
+    gate.resolve()
     expect(await Promise.all([patient, waiting])).toEqual([[1], [3]])
     expect(started).toEqual([1, 2, 3])
   })
@@ -150,8 +148,8 @@ describe('a batcher', () => {
     const before = Array.from({ length: 10 }, (_, index) => batching.submit([index]))
     const waiting = Promise.allSettled(before.slice(8))
     await Promise.all(before.slice(0, 8))
-    const letGo = (): void => void (runs = () => Promise.resolve())
     const takeAsLongAs = (run: Promise<unknown>): void => void (runs = () => run)
+    const letGo = (): void => takeAsLongAs(Promise.resolve())
     return { batching, computed, waiting, letGo, takeAsLongAs }
   }
 
@@ -240,15 +238,15 @@ describe('a batcher', () => {
   test('does not compute for who will have given up, where another waits', async () => {
     const { batching, computed, waiting, takeAsLongAs, letGo } = await busy(100)
     await waiting
-    let endRun = (): void => undefined
-    takeAsLongAs(new Promise<void>((resolve) => (endRun = resolve)))
+    const run = Promise.withResolvers<void>()
+    takeAsLongAs(run.promise)
     const running = batching.submit([-1])
     while (!computed.includes(-1)) await new Promise(setImmediate)
     const hurried = batching.submit([-2], 150).catch(codeOf)
     const patient = batching.submit([-3])
     await delay(60)
     letGo()
-    endRun()
+    run.resolve()
     expect(await hurried).toBe('deadline_exceeded')
     expect(await Promise.all([running, patient])).toEqual([[-1], [-3]])
     expect(computed).not.toContain(-2)

@@ -32,8 +32,9 @@ export class RunTimes {
   /**
    * How long so many rows take in so many runs, in milliseconds; 0 while too few were timed.
    *
-   * Law: rather too short than too long, where requests of as many rows are alike. The second least of the last times is not moved by runs that were held up. Where a run takes as long however
-   * many its rows are, small runs say too much of a row; where each row takes its time, large runs say too much of a run: the lesser of both counts.
+   * Law: rather too short than too long, where requests of as many rows are alike. The second least of the last times is not moved by runs
+   * that were held up. Where a run takes as long however many its rows are, small runs say too much of a row; where each row takes its
+   * time, large runs say too much of a run: the lesser of both counts.
    */
   expectedMs(rows: number, runs: number): number {
     const { msPerRun, msPerRow } = this.#known()
